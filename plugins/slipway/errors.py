@@ -1,0 +1,13 @@
+"""The one tree of errors: what may be tried again, and what a person must mend first."""
+
+
+class SlipwayError(Exception):
+    """Base of every error that Slipway raises on purpose."""
+
+
+class Retryable(SlipwayError):
+    """The same call may succeed later: a connection was lost, a lock was taken, a system is starting."""
+
+
+class Permanent(SlipwayError):
+    """Trying again changes nothing: the message says what was seen, what was expected and what mends it."""
