@@ -1,0 +1,103 @@
+"""The Avro schema of an event, read into the few facts that the rest of Slipway needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.errors import Permanent
+
+PRIMITIVES = {"string", "int", "long", "double", "boolean"}
+LOGICAL = {
+    ("long", "timestamp-millis"): "timestamp",
+    ("long", "timestamp-micros"): "timestamp",
+    ("int", "date"): "date",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an event.
+
+    type: string, int, long, double, boolean, timestamp, date or decimal(p,s).
+    symbols: the accepted values of an enum, else empty. pii: masked wherever data is shown.
+    """
+
+    name: str
+    type: str
+    nullable: bool
+    doc: str
+    pii: bool = False
+    symbols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventSchema:
+    """An Avro record schema. text: its canonical JSON, as registered and as handed to the decoder."""
+
+    name: str
+    fields: tuple[Field, ...]
+    text: str
+
+    def field(self, name: str) -> Field | None:
+        """Return the field of that name, or None."""
+        return next((field for field in self.fields if field.name == name), None)
+
+
+def parse_schema(text: str) -> EventSchema:
+    """Read an Avro schema; Permanent names the field and what is wrong with it."""
+    try:
+        raw = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Permanent(
+            f"the Avro schema is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
+    if not isinstance(raw, dict) or raw.get("type") != "record" or not isinstance(raw.get("fields"), list):
+        raise Permanent('the Avro schema must be a record: {"type": "record", "name": ..., "fields": [...]}')
+    fields = tuple(_field(entry) for entry in raw["fields"])
+    names = [field.name for field in fields]
+    for name in names:
+        if names.count(name) > 1:
+            raise Permanent(f"the Avro schema has the field {name} twice")
+    return EventSchema(
+        name=str(raw.get("name", "")),
+        fields=fields,
+        text=json.dumps(raw, separators=(",", ":"), ensure_ascii=False),
+    )
+
+
+def _field(entry: Any) -> Field:
+    if not isinstance(entry, dict) or "name" not in entry or "type" not in entry:
+        raise Permanent(f"a field of the Avro schema needs name and type, but is {json.dumps(entry)}")
+    name = str(entry["name"])
+    doc = str(entry.get("doc", ""))
+    if not doc:
+        raise Permanent(f"field {name} of the Avro schema has no doc; say what it holds, and its unit")
+    declared, nullable = entry["type"], False
+    if isinstance(declared, list):
+        others = [option for option in declared if option != "null"]
+        if len(others) != 1:
+            raise Permanent(f"field {name}: a union must be of null and one type, but is {json.dumps(declared)}")
+        declared, nullable = others[0], "null" in declared
+    kind, symbols = _type(name, declared)
+    return Field(name, kind, nullable, doc, bool(entry.get("pii", False)), symbols)
+
+
+def _type(name: str, declared: Any) -> tuple[str, tuple[str, ...]]:
+    if isinstance(declared, str):
+        if declared in PRIMITIVES:
+            return declared, ()
+        raise Permanent(f"field {name}: the type {declared} is not one of {', '.join(sorted(PRIMITIVES))}")
+    if isinstance(declared, Mapping):
+        base, logical = declared.get("type"), declared.get("logicalType")
+        if base == "enum":
+            return "string", tuple(str(symbol) for symbol in declared.get("symbols", ()))
+        if logical == "decimal":
+            return f"decimal({int(declared['precision'])},{int(declared.get('scale', 0))})", ()
+        if (base, logical) in LOGICAL:
+            return LOGICAL[str(base), str(logical)], ()
+        if logical is None and base in PRIMITIVES:
+            return str(base), ()
+    raise Permanent(f"field {name}: the type {json.dumps(declared)} has no counterpart in a KPI")

@@ -1,0 +1,54 @@
+"""How everything that a migration owns is called; nothing else in the code builds these names."""
+
+from __future__ import annotations
+
+
+def bronze(migration: str) -> str:
+    """Return the lake table that holds every record as it came."""
+    return f"bronze.{migration}"
+
+
+def silver(migration: str, revision: int) -> str:
+    """Return the lake table of accepted events of one revision."""
+    return f"silver.{migration}__r{revision}"
+
+
+def late(migration: str, revision: int) -> str:
+    """Return the lake table of valid events that arrived after their period had closed."""
+    return f"late.{migration}__r{revision}"
+
+
+def rejected(migration: str, revision: int) -> str:
+    """Return the lake table of records that this revision's decoder refused."""
+    return f"rejected.{migration}__r{revision}"
+
+
+def dlq_topic(topic: str) -> str:
+    """Return the dead-letter topic of a raw topic: the same data type in the layer `dlq`."""
+    layer, dash, data_type = topic.partition("-")
+    return f"dlq-{data_type if dash else layer}"
+
+
+def value_subject(topic: str) -> str:
+    """Return the registry's subject for a topic's values (the topic-name strategy)."""
+    return f"{topic}-value"
+
+
+def stream_table(kpi: str, revision: int) -> str:
+    """Return the table in schema `stream` that a revision's job upserts."""
+    return f"{kpi}__r{revision}"
+
+
+def side_table(kpi: str, revision: int, amendment: int) -> str:
+    """Return the table in schema `side` that a bounded run fills."""
+    return f"{kpi}__r{revision}_a{amendment}"
+
+
+def dimension_column(dimension: str, field: str) -> str:
+    """Return the column that carries a dimension's value in silver and late."""
+    return f"{dimension}__{field}"
+
+
+def writer_role(migration: str, revision: int, attempt: int) -> str:
+    """Return the warehouse role under which one attempt writes."""
+    return f"flink_{migration}_r{revision}_a{attempt}"
