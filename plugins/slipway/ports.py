@@ -1,0 +1,506 @@
+"""What the use cases need of the world, as small protocols; adapters implement them, fakes too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from slipway.domain.evidence import Digest, Verdict
+from slipway.domain.states import Blocker, State
+
+# --- time -------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """The wall clock; validity of evidence and sign-offs is measured on it and on nothing else."""
+
+    def now(self) -> datetime:
+        """Return the present, aware, UTC."""
+        ...
+
+
+# --- topics and schemas -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as it is wanted, or as it was seen."""
+
+    name: str
+    partitions: int
+    replication: int
+    config: Mapping[str, str]
+
+
+class Topics(Protocol):
+    """Kafka, as far as the control plane needs it."""
+
+    def cluster_id(self) -> str: ...
+
+    def brokers(self) -> int: ...
+
+    def describe(self, name: str) -> TopicSpec | None:
+        """Return the topic with the configuration that was set on it by hand or by us; None when absent."""
+        ...
+
+    def create(self, spec: TopicSpec) -> None: ...
+
+    def configure(self, name: str, config: Mapping[str, str]) -> None: ...
+
+    def bounds(self, name: str) -> Mapping[int, tuple[int, int]]:
+        """Return {partition: (earliest offset, next offset)}."""
+        ...
+
+
+class Schemas(Protocol):
+    """A Confluent-compatible schema registry."""
+
+    def compatibility(self, subject: str) -> str | None: ...
+
+    def set_compatibility(self, subject: str, level: str) -> None: ...
+
+    def latest(self, subject: str) -> str | None:
+        """Return the newest schema's text; None when the subject is unknown."""
+        ...
+
+    def register(self, subject: str, schema: str) -> int: ...
+
+
+# --- the stream engine ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class JobSubmission:
+    """One statement set, ready to run. job_id: 32 hexadecimal digits, ours, fresh for every attempt."""
+
+    name: str
+    job_id: str
+    script: str
+    parallelism: int
+    restore_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """What the engine says of a job. checkpoints, restarts: counters since the job was submitted."""
+
+    job_id: str
+    name: str
+    state: str
+    vertices: Mapping[str, int]
+    checkpoints: int
+    restarts: int
+    newest_checkpoint: str | None
+    failure: str | None
+
+    @property
+    def running(self) -> bool:
+        return self.state == "RUNNING" and set(self.vertices) == {"RUNNING"}
+
+
+class Engine(Protocol):
+    """The stream engine; only the adapter knows that it is Flink."""
+
+    def free_slots(self) -> int: ...
+
+    def submit(self, job: JobSubmission) -> None:
+        """Start a job; doing it again with the same job_id while it is active changes nothing."""
+        ...
+
+    def status(self, job_id: str) -> JobStatus | None: ...
+
+    def cancel(self, job_id: str) -> None: ...
+
+    def stop(self, job_id: str) -> str:
+        """Stop with a savepoint and return its path."""
+        ...
+
+    def checkpoint(self, job_id: str) -> None:
+        """Ask for a checkpoint now, so that what was read becomes visible in the lake sooner."""
+        ...
+
+    def newest_checkpoint_on_disk(self, job_id: str) -> str | None:
+        """Return the newest complete checkpoint of a job that the engine may have forgotten."""
+        ...
+
+
+# --- the lake ---------------------------------------------------------------------------------------------
+
+
+class LakeLayer(StrEnum):
+    """Layers of the lake; bronze outlives revisions, the others belong to one."""
+
+    BRONZE = "bronze"
+    SILVER = "silver"
+    LATE = "late"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class LakeTable:
+    """An Iceberg table as it is wanted. columns: (name, type, doc); partitioned_by: identity columns.
+
+    Types: string, int, long, double, boolean, timestamptz, date, binary, decimal(p,s), map<string,binary>.
+    """
+
+    namespace: str
+    name: str
+    columns: tuple[tuple[str, str, str], ...]
+    partitioned_by: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.namespace}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """What one maintenance of one table did; counts and bytes before and after."""
+
+    table: str
+    files_before: int
+    files_after: int
+    bytes_before: int
+    bytes_after: int
+    rows_before: int
+    rows_after: int
+    content_hash_before: str
+    content_hash_after: str
+    snapshots_expired: int
+    orphans_removed: int
+
+
+class Lake(Protocol):
+    """Iceberg tables by the shared catalog."""
+
+    def ensure(self, table: LakeTable) -> bool:
+        """Create the table when absent; True when it was created. A different schema is Permanent."""
+        ...
+
+    def exists(self, table: str) -> bool: ...
+
+    def snapshot(self, table: str) -> int | None: ...
+
+    def data_files(self, table: str, snapshot: int, days: Sequence[date] | None = None) -> Sequence[str]:
+        """Return paths of the Parquet files of a snapshot, pruned by partition; delete files are Permanent."""
+        ...
+
+    def tag(self, table: str, snapshot: int, name: str) -> None:
+        """Keep a snapshot whatever its age; tagging it again changes nothing."""
+        ...
+
+    def maintain(self, table: str, before: date, keep_snapshots_after: datetime) -> Maintained:
+        """Compact partitions of days before `before`; expire untagged snapshots older than the instant."""
+        ...
+
+    def drop(self, table: str) -> None: ...
+
+
+# --- the warehouse ----------------------------------------------------------------------------------------
+
+
+class Source(StrEnum):
+    """Which side readers of a KPI get."""
+
+    BATCH = "batch"
+    CANARY = "canary"
+    STREAM = "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The row that decides what readers of one KPI see.
+
+    canary: segment values by segment column, served by the stream while source is CANARY.
+    from_period: business days before it stay on batch. epoch: raised by every change.
+    """
+
+    kpi: str
+    source: Source
+    revision: int | None
+    canary: Mapping[str, Sequence[str]]
+    from_period: date
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRow:
+    """One line of serving.switch_log: the point of no return of a change of routes."""
+
+    id: int
+    migration: str
+    kpi: str
+    epoch: int
+    action: str
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    evidence: Digest | None
+    by: str
+    reason: str
+    dag_run: str
+    at: datetime
+
+
+# --- baseline, checks, evidence ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineRun:
+    """One dbt build. nodes: (unique id, status, seconds, message); ok is False when any of them failed."""
+
+    run_id: str
+    as_of: datetime
+    ok: bool
+    nodes: tuple[tuple[str, str, float, str], ...]
+
+
+class Baseline(Protocol):
+    """The batch side."""
+
+    def build(self, migration: str, as_of: datetime) -> BaselineRun: ...
+
+
+class EvidenceStore(Protocol):
+    """Content-addressed files: evidence documents, compared rows, reports."""
+
+    def put(self, document: Mapping[str, Any]) -> Digest: ...
+
+    def get(self, digest: Digest) -> Mapping[str, Any]: ...
+
+    def keep_file(self, path: Path) -> Digest:
+        """Move a finished file into the store under its SHA-256; the same content is stored once."""
+        ...
+
+    def path_of(self, digest: Digest) -> Path: ...
+
+
+# --- the ledger -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something, and from where. authenticated: the name was proven to Airflow's API."""
+
+    name: str
+    authenticated: bool
+    dag_run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """One reconciliation as the ledger knows it; the newest one supersedes the others."""
+
+    id: int
+    migration: str
+    digest: Digest
+    verdict: Verdict
+    as_of: datetime
+    closed_through: date | None
+    window_days: int
+    window_complete: bool
+    missing: tuple[str, ...]
+    contract_digest: Digest
+    parity_digest: Digest
+    revision: int
+    route_epoch: int
+    report: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignOff:
+    """A person's word on one piece of evidence. decision: approve, reject or withdraw."""
+
+    id: int
+    migration: str
+    role: str
+    user: str
+    decision: str
+    evidence: Digest
+    contract_digest: Digest
+    route_epoch: int
+    comment: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One submission of a job. kind: ingest or revision; revision is 0 for ingest."""
+
+    id: int
+    migration: str
+    kind: str
+    revision: int
+    attempt: int
+    revision_digest: Digest
+    job_id: str
+    writer_role: str | None
+    state: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """A recorded decision to let late rows of closed days count."""
+
+    id: int
+    migration: str
+    revision: int
+    days: tuple[date, ...]
+    late_snapshot: int
+    rows: int
+    by: str
+    reason: str
+    state: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A migration as the ledger knows it. version: optimistic lock of the row."""
+
+    migration: str
+    state: State
+    revision: int | None
+    cluster_id: str | None
+    contract_digest: Digest | None
+    version: int
+    blocked_by: tuple[Blocker, ...] = field(default=())
+
+
+class Ledger(Protocol):
+    """The control plane's own memory; transitions, evidence, sign-offs and switches are append-only."""
+
+    def lock(self, migration: str) -> AbstractContextManager[None]:
+        """Hold the migration's advisory lock; Retryable when somebody else holds it."""
+        ...
+
+    def standing(self, migration: str) -> Standing | None: ...
+
+    def standings(self) -> Sequence[Standing]: ...
+
+    def adopt(self, migration: str, contract_digest: Digest, parity_digest: Digest, by: Actor) -> Standing:
+        """Make the migration known, or record that its contract changed."""
+        ...
+
+    def remember_cluster(self, migration: str, cluster_id: str, by: Actor) -> None: ...
+
+    def remember_revision(self, migration: str, revision: int, digest: Digest, by: Actor) -> None: ...
+
+    def revisions(self, migration: str) -> Mapping[int, Digest]: ...
+
+    def advance(
+        self, migration: str, to: State, by: Actor, reason: str, blocked_by: Sequence[Blocker] = ()
+    ) -> Standing:
+        """Append a transition and set the state; the same state again only refreshes the blockers."""
+        ...
+
+    def transitions(self, migration: str) -> Sequence[Mapping[str, Any]]: ...
+
+    def open_attempt(self, attempt: Attempt) -> Attempt:
+        """Record an attempt before its job is submitted; id and at are given by the ledger."""
+        ...
+
+    def close_attempt(self, attempt_id: int, state: str, savepoint: str | None = None) -> None: ...
+
+    def attempts(self, migration: str, kind: str | None = None) -> Sequence[Attempt]:
+        """Return attempts, newest first."""
+        ...
+
+    def record_reconciliation(
+        self, found: Reconciliation, document: Mapping[str, Any], by: Actor
+    ) -> Reconciliation:
+        """Append evidence and reconciliation in one transaction; id and at are given by the ledger."""
+        ...
+
+    def reconciliations(self, migration: str, limit: int = 30) -> Sequence[Reconciliation]:
+        """Return reconciliations, newest first."""
+        ...
+
+    def evidence(self, digest: Digest) -> Mapping[str, Any] | None: ...
+
+    def sign(self, sign_off: SignOff) -> SignOff: ...
+
+    def sign_offs(self, migration: str, evidence: Digest | None = None) -> Sequence[SignOff]:
+        """Return sign-offs, oldest first."""
+        ...
+
+    def mirror_switches(self, rows: Sequence[SwitchRow]) -> int:
+        """Bring the ledger's journal in line with serving.switch_log; return how many rows were new."""
+        ...
+
+    def switches(self, migration: str) -> Sequence[SwitchRow]: ...
+
+    def open_amendment(self, amendment: Amendment) -> Amendment: ...
+
+    def close_amendment(self, amendment_id: int, state: str, rows: int) -> None: ...
+
+    def amendments(self, migration: str, revision: int) -> Sequence[Amendment]: ...
+
+    def incident(self, migration: str, severity: str, what: str, by: Actor) -> int: ...
+
+    def incidents(self, migration: str) -> Sequence[Mapping[str, Any]]: ...
+
+    def record_maintenance(self, migration: str, done: Maintained, by: Actor) -> None: ...
+
+    def maintenance(self, migration: str, limit: int = 50) -> Sequence[Mapping[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChange:
+    """A wished change of one route, bound to the epoch that was seen."""
+
+    seen: Route
+    source: Source
+    revision: int | None
+    canary: Mapping[str, Sequence[str]]
+
+
+class Serving(Protocol):
+    """What readers see: the routed views, the routes and their journal, in the warehouse."""
+
+    def install(self) -> None:
+        """Create schemas serving, stream and batch, route and switch_log when absent."""
+        ...
+
+    def publish(self, migration: Any, revisions: Sequence[int]) -> None:
+        """(Re)create serving.<kpi> with a branch for batch and for each revision, and its route row."""
+        ...
+
+    def routes(self, kpis: Sequence[str]) -> Sequence[Route]: ...
+
+    def change(
+        self,
+        migration: str,
+        changes: Sequence[RouteChange],
+        action: str,
+        evidence: Digest | None,
+        by: Actor,
+        reason: str,
+    ) -> Sequence[SwitchRow]:
+        """Change all routes and write their journal rows in one transaction, or Retryable when an epoch moved."""
+        ...
+
+    def journal(self, migration: str, after_id: int = 0) -> Sequence[SwitchRow]:
+        """Return rows of serving.switch_log, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything a use case may reach. Built in bootstrap.py, or of fakes in unit tests."""
+
+    clock: Clock
+    ledger: Ledger
+    topics: Topics
+    schemas: Schemas
+    engine: Engine
+    lake: Lake
+    serving: Serving
+    baseline: Baseline
+    evidence: EvidenceStore
