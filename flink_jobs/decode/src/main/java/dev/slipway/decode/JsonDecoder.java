@@ -1,0 +1,335 @@
+package dev.slipway.decode;
+
+import java.io.IOException;
+import java.math.BigDecimal;
+import java.time.DateTimeException;
+import java.time.LocalDate;
+import java.util.Arrays;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonFactory;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.exc.StreamConstraintsException;
+import org.apache.flink.table.api.ValidationException;
+import org.apache.flink.table.data.DecimalData;
+import org.apache.flink.table.data.GenericRowData;
+import org.apache.flink.table.data.StringData;
+import org.apache.flink.table.data.TimestampData;
+
+/**
+ * One JSON object in UTF-8 a record, read strictly in one pass: a wrong type is never coerced, a field that comes
+ * twice is refused, fields the schema does not know are skipped. Not thread-safe; each task has its own.
+ */
+final class JsonDecoder implements Decoder {
+    private final EventSchema schema;
+    private final EventSchema.Field id;
+    private final EventSchema.Field time;
+    private final long aheadAtMostMillis;
+    private final JsonFactory json =
+            JsonFactory.builder().disable(JsonFactory.Feature.INTERN_FIELD_NAMES).build();
+    private final boolean[] seen;
+    private final int width;
+
+    JsonDecoder(EventSchema schema, String id, String time, long aheadAtMostMillis) {
+        this.schema = schema;
+        this.id = schema.require(id);
+        this.time = schema.require(time);
+        this.aheadAtMostMillis = aheadAtMostMillis;
+        this.width = schema.fields().size();
+        this.seen = new boolean[width];
+        if (this.time.kind() != EventSchema.Kind.TIMESTAMP) {
+            throw new ValidationException("field " + time + " is the event's time, so it must be a timestamp-millis");
+        }
+        checkFallbacks();
+    }
+
+    private void checkFallbacks() {
+        for (EventSchema.Field field : schema.fields()) {
+            if (field.fallback() != null) {
+                try {
+                    fallback(field);
+                } catch (IOException | Rejected e) {
+                    throw new ValidationException("the default of field " + field.name() + ": " + e.getMessage(), e);
+                }
+            }
+        }
+    }
+
+    @Override
+    public GenericRowData decode(byte[] value, long arrivedAtMillis) {
+        GenericRowData row = new GenericRowData(width + 1);
+        String reason;
+        try {
+            read(value, arrivedAtMillis, row);
+            return row;
+        } catch (Rejected e) {
+            reason = e.getMessage();
+        } catch (StreamConstraintsException e) {
+            reason = "json beyond the limits: nested too deeply, or a number or text that is too long";
+        } catch (IOException | RuntimeException e) {
+            // The parser meets arbitrary bytes here; whatever it stumbles over, the record is at fault.
+            reason = "not json";
+        }
+        GenericRowData rejected = new GenericRowData(width + 1);
+        rejected.setField(id.index(), row.getField(id.index()));
+        rejected.setField(width, StringData.fromString(reason));
+        return rejected;
+    }
+
+    private void read(byte[] value, long arrivedAtMillis, GenericRowData row) throws IOException, Rejected {
+        refuseOtherEncodings(value);
+        Rejected first = null;
+        try (JsonParser parser = json.createParser(value)) {
+            JsonToken start = parser.nextToken();
+            if (start == null) {
+                throw new Rejected("empty value");
+            }
+            if (start != JsonToken.START_OBJECT) {
+                readToTheEnd(parser);
+                throw new Rejected("not a json object");
+            }
+            Arrays.fill(seen, false);
+            for (String name = parser.nextFieldName(); name != null; name = parser.nextFieldName()) {
+                parser.nextToken();
+                EventSchema.Field field = schema.find(name);
+                if (field == null) {
+                    parser.skipChildren();
+                    continue;
+                }
+                // Reading goes on after a wrong field: the rest may be no JSON at all, or yield the id.
+                try {
+                    take(field, parser, row);
+                } catch (Rejected e) {
+                    first = first == null ? e : first;
+                    parser.skipChildren();
+                }
+            }
+            if (parser.currentToken() != JsonToken.END_OBJECT) {
+                throw new Rejected("not json");
+            }
+            refuseWhatFollows(parser);
+        }
+        if (first != null) {
+            throw first;
+        }
+        complete(row);
+        checkTime(row, arrivedAtMillis);
+    }
+
+    /** The parser would guess UTF-16 and UTF-32 from zeros and marks; a record is UTF-8 without a mark. */
+    private static void refuseOtherEncodings(byte[] value) throws Rejected {
+        if (value == null) {
+            throw new Rejected("null value");
+        }
+        if (value.length >= 3 && (value[0] & 0xff) == 0xef && (value[1] & 0xff) == 0xbb && (value[2] & 0xff) == 0xbf) {
+            throw new Rejected("byte order mark before the json");
+        }
+        if (value.length >= 2 && (value[0] == 0 || value[1] == 0 || (value[0] & 0xfe) == 0xfe)) {
+            throw new Rejected("not json");
+        }
+    }
+
+    private static void readToTheEnd(JsonParser parser) throws IOException {
+        while (parser.nextToken() != null) {
+            parser.skipChildren();
+        }
+    }
+
+    private static void refuseWhatFollows(JsonParser parser) throws Rejected {
+        JsonToken next;
+        try {
+            next = parser.nextToken();
+        } catch (IOException e) {
+            throw new Rejected("bytes after the json object");
+        }
+        if (next != null) {
+            throw new Rejected("bytes after the json object");
+        }
+    }
+
+    private void take(EventSchema.Field field, JsonParser parser, GenericRowData row) throws IOException, Rejected {
+        if (seen[field.index()]) {
+            throw new Rejected("duplicate field " + field.name());
+        }
+        seen[field.index()] = true;
+        if (parser.currentToken() == JsonToken.VALUE_NULL) {
+            if (!field.nullable()) {
+                throw new Rejected(field.name() + ": null is not " + field.kind().words);
+            }
+            return;
+        }
+        row.setField(field.index(), convert(field, parser));
+    }
+
+    private void complete(GenericRowData row) throws IOException, Rejected {
+        for (EventSchema.Field field : schema.fields()) {
+            if (seen[field.index()]) {
+                continue;
+            }
+            if (field.fallback() != null) {
+                row.setField(field.index(), fallback(field));
+            } else if (!field.nullable()) {
+                throw new Rejected("missing field " + field.name());
+            }
+        }
+        if (row.isNullAt(id.index())) {
+            throw new Rejected("missing field " + id.name());
+        }
+        if (row.isNullAt(time.index())) {
+            throw new Rejected("missing field " + time.name());
+        }
+    }
+
+    private Object fallback(EventSchema.Field field) throws IOException, Rejected {
+        try (JsonParser parser = field.fallback().traverse()) {
+            parser.nextToken();
+            return convert(field, parser);
+        }
+    }
+
+    private void checkTime(GenericRowData row, long arrivedAtMillis) throws Rejected {
+        long at = row.getTimestamp(time.index(), 3).getMillisecond();
+        if (at - arrivedAtMillis > aheadAtMostMillis) {
+            throw new Rejected(time.name() + " is more than " + span(aheadAtMostMillis) + " ahead of its arrival");
+        }
+    }
+
+    private static String span(long millis) {
+        if (millis % 3_600_000 == 0) {
+            return millis / 3_600_000 + " h";
+        }
+        return millis % 60_000 == 0 ? millis / 60_000 + " min" : millis / 1_000.0 + " s";
+    }
+
+    private Object convert(EventSchema.Field field, JsonParser parser) throws IOException, Rejected {
+        JsonToken token = parser.currentToken();
+        if (token == JsonToken.START_OBJECT || token == JsonToken.START_ARRAY) {
+            String what = token == JsonToken.START_OBJECT ? "an object" : "an array";
+            throw new Rejected(field.name() + ": " + what + " is not " + field.kind().words);
+        }
+        return switch (field.kind()) {
+            case STRING, ENUM -> text(field, parser, token);
+            case INT -> (int) integer(field, parser, token, Integer.MIN_VALUE, Integer.MAX_VALUE);
+            case LONG -> integer(field, parser, token, Long.MIN_VALUE, Long.MAX_VALUE);
+            case DOUBLE -> number(field, parser, token);
+            case DECIMAL -> decimal(field, parser, token);
+            case BOOLEAN -> {
+                if (!token.isBoolean()) {
+                    throw wrong(field, parser);
+                }
+                yield parser.getBooleanValue();
+            }
+            case TIMESTAMP -> instant(field, parser, token);
+            case DATE -> date(field, parser, token);
+        };
+    }
+
+    private static Rejected wrong(EventSchema.Field field, JsonParser parser) throws IOException {
+        return Rejected.because(field, parser.getText(), "is not " + field.kind().words);
+    }
+
+    private StringData text(EventSchema.Field field, JsonParser parser, JsonToken token) throws IOException, Rejected {
+        if (token != JsonToken.VALUE_STRING) {
+            throw wrong(field, parser);
+        }
+        String text = parser.getText();
+        if (field == id && text.isEmpty()) {
+            throw new Rejected(field.name() + ": '' is no identity");
+        }
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c == 0) {
+                throw Rejected.because(field, text, "holds a NUL character, which no table can store");
+            }
+            if (Character.isSurrogate(c)) {
+                boolean pair = Character.isHighSurrogate(c)
+                        && i + 1 < text.length()
+                        && Character.isLowSurrogate(text.charAt(i + 1));
+                if (!pair) {
+                    throw Rejected.because(field, text, "holds half a surrogate pair, which is not text");
+                }
+                i++;
+            }
+        }
+        if (field.kind() == EventSchema.Kind.ENUM && !field.symbols().contains(text)) {
+            throw Rejected.because(field, text, "is not one of " + String.join(", ", field.symbols()));
+        }
+        return StringData.fromString(text);
+    }
+
+    private static long integer(EventSchema.Field field, JsonParser parser, JsonToken token, long least, long most)
+            throws IOException, Rejected {
+        if (token != JsonToken.VALUE_NUMBER_INT) {
+            throw wrong(field, parser);
+        }
+        if (parser.getNumberType() != JsonParser.NumberType.BIG_INTEGER) {
+            long value = parser.getLongValue();
+            if (value >= least && value <= most) {
+                return value;
+            }
+        }
+        String width = most == Integer.MAX_VALUE ? "32" : "64";
+        throw Rejected.because(field, parser.getText(), "does not fit into " + width + " bits");
+    }
+
+    private static double number(EventSchema.Field field, JsonParser parser, JsonToken token)
+            throws IOException, Rejected {
+        if (!token.isNumeric()) {
+            throw wrong(field, parser);
+        }
+        double value = parser.getDoubleValue();
+        if (Double.isInfinite(value)) {
+            throw Rejected.because(field, parser.getText(), "does not fit into a double");
+        }
+        return value;
+    }
+
+    private static DecimalData decimal(EventSchema.Field field, JsonParser parser, JsonToken token)
+            throws IOException, Rejected {
+        if (!token.isNumeric()) {
+            throw wrong(field, parser);
+        }
+        BigDecimal value = parser.getDecimalValue().stripTrailingZeros();
+        long whole = (long) value.precision() - value.scale();
+        // Checked before any rescaling: 1e999999999 would be written out digit by digit.
+        if (value.signum() != 0 && (whole > field.precision() - field.scale() || value.scale() > field.scale())) {
+            String type = "decimal(" + field.precision() + "," + field.scale() + ")";
+            throw Rejected.because(field, parser.getText(), "does not fit into " + type);
+        }
+        return DecimalData.fromBigDecimal(value, field.precision(), field.scale());
+    }
+
+    private static TimestampData instant(EventSchema.Field field, JsonParser parser, JsonToken token)
+            throws IOException, Rejected {
+        long millis;
+        if (token == JsonToken.VALUE_NUMBER_INT) {
+            millis = integer(field, parser, token, Long.MIN_VALUE, Long.MAX_VALUE);
+        } else if (token == JsonToken.VALUE_STRING) {
+            try {
+                millis = Instants.millis(parser.getText());
+            } catch (DateTimeException e) {
+                throw wrong(field, parser);
+            }
+        } else {
+            throw wrong(field, parser);
+        }
+        if (millis < Instants.EARLIEST || millis > Instants.LATEST) {
+            throw Rejected.because(field, parser.getText(), "is outside the years 1 to 9999");
+        }
+        return TimestampData.fromEpochMillis(millis);
+    }
+
+    private static int date(EventSchema.Field field, JsonParser parser, JsonToken token) throws IOException, Rejected {
+        if (token != JsonToken.VALUE_STRING) {
+            throw wrong(field, parser);
+        }
+        try {
+            LocalDate day = LocalDate.parse(parser.getText());
+            if (day.getYear() < 1 || day.getYear() > 9999) {
+                throw Rejected.because(field, parser.getText(), "is outside the years 1 to 9999");
+            }
+            return (int) day.toEpochDay();
+        } catch (DateTimeException e) {
+            throw wrong(field, parser);
+        }
+    }
+}
