@@ -29,7 +29,7 @@ final class EventSchema {
         DOUBLE("a number"),
         BOOLEAN("true or false"),
         DECIMAL("a number"),
-        TIMESTAMP("an instant in ISO 8601 with its offset, or epoch milliseconds"),
+        TIMESTAMP("an instant in ISO 8601 with its offset, or its epoch as an integer"),
         DATE("a date (yyyy-mm-dd)");
 
         final String words;
@@ -39,7 +39,10 @@ final class EventSchema {
         }
     }
 
-    /** One field. fallback: the schema's default for an absent field, null when there is none (or it is null). */
+    /**
+     * One field. precision: digits of a decimal, or 3 and 6 for an instant in milli- and microseconds.
+     * fallback: the schema's default for an absent field, null when there is none (or it is null).
+     */
     record Field(
             int index,
             String name,
@@ -60,7 +63,7 @@ final class EventSchema {
                         case DOUBLE -> DataTypes.DOUBLE();
                         case BOOLEAN -> DataTypes.BOOLEAN();
                         case DECIMAL -> DataTypes.DECIMAL(precision, scale);
-                        case TIMESTAMP -> DataTypes.TIMESTAMP_LTZ(3);
+                        case TIMESTAMP -> DataTypes.TIMESTAMP_LTZ(precision);
                         case DATE -> DataTypes.DATE();
                     };
             return plain.nullable(); // a rejected row has no values
@@ -115,7 +118,7 @@ final class EventSchema {
                 nullable,
                 node.path("pii").asBoolean(false),
                 symbols(type),
-                type.path("precision").asInt(0),
+                "timestamp-micros".equals(type.path("logicalType").asText()) ? 6 : type.path("precision").asInt(3),
                 type.path("scale").asInt(0),
                 fallback.isMissingNode() || fallback.isNull() ? null : fallback);
     }
@@ -131,7 +134,7 @@ final class EventSchema {
             case "float", "double" -> Kind.DOUBLE;
             case "boolean" -> Kind.BOOLEAN;
             case "bytes/decimal" -> Kind.DECIMAL;
-            case "long/timestamp-millis" -> Kind.TIMESTAMP;
+            case "long/timestamp-millis", "long/timestamp-micros" -> Kind.TIMESTAMP;
             case "int/date" -> Kind.DATE;
             default -> throw unsupported(name, type);
         };
@@ -146,7 +149,7 @@ final class EventSchema {
     private static ValidationException unsupported(String name, JsonNode type) {
         return new ValidationException(
                 "field " + name + " has Avro type " + type + ", which can't be decoded; use string, enum, int, long,"
-                        + " float, double, boolean, or the logical types date, timestamp-millis, decimal, uuid");
+                        + " float, double, boolean, or the logical types date, timestamp-millis, timestamp-micros, decimal, uuid");
     }
 
     List<Field> fields() {

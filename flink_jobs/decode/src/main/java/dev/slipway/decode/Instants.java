@@ -1,9 +1,11 @@
 package dev.slipway.decode;
 
 import java.time.DateTimeException;
+import java.time.Instant;
 import java.time.LocalDate;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
+import org.apache.flink.table.data.TimestampData;
 
 /** Instants and dates from text, within the years that every part behind us can hold. */
 final class Instants {
@@ -14,12 +16,21 @@ final class Instants {
 
     private Instants() {}
 
+    static TimestampData ofMillis(long epoch) {
+        return TimestampData.fromEpochMillis(epoch);
+    }
+
+    static TimestampData ofMicros(long epoch) {
+        return TimestampData.fromEpochMillis(
+                Math.floorDiv(epoch, 1_000L), (int) Math.floorMod(epoch, 1_000L) * 1_000);
+    }
+
     /**
-     * Epoch milliseconds of an ISO 8601 instant with an offset; fractions below a millisecond are cut.
+     * Reads an ISO 8601 instant with an offset; fractions finer than the precision (3 or 6 digits) are cut.
      *
      * @throws DateTimeException when the text is anything else
      */
-    static long millis(String text) {
+    static TimestampData parse(String text, int precision) {
         // Feeds write whole seconds in UTC almost always; the general parser takes ten times longer.
         if (text.length() == 20
                 && text.charAt(19) == 'Z'
@@ -33,10 +44,13 @@ final class Instants {
             int second = digits(text, 17, 19);
             if (hour < 24 && minute < 60 && second < 60) {
                 long day = LocalDate.of(digits(text, 0, 4), digits(text, 5, 7), digits(text, 8, 10)).toEpochDay();
-                return (day * 86_400L + hour * 3_600L + minute * 60L + second) * 1_000L;
+                return ofMillis((day * 86_400L + hour * 3_600L + minute * 60L + second) * 1_000L);
             }
         }
-        return OffsetDateTime.parse(text).toInstant().toEpochMilli();
+        Instant instant = OffsetDateTime.parse(text).toInstant();
+        return precision == 3
+                ? ofMillis(instant.toEpochMilli())
+                : TimestampData.fromEpochMillis(instant.toEpochMilli(), instant.getNano() / 1_000 % 1_000 * 1_000);
     }
 
     private static int digits(String text, int from, int to) {

@@ -37,7 +37,7 @@ final class JsonDecoder implements Decoder {
         this.width = schema.fields().size();
         this.seen = new boolean[width];
         if (this.time.kind() != EventSchema.Kind.TIMESTAMP) {
-            throw new ValidationException("field " + time + " is the event's time, so it must be a timestamp-millis");
+            throw new ValidationException("field " + time + " is the event's time, so it must be an instant");
         }
         checkFallbacks();
     }
@@ -187,7 +187,7 @@ final class JsonDecoder implements Decoder {
     }
 
     private void checkTime(GenericRowData row, long arrivedAtMillis) throws Rejected {
-        long at = row.getTimestamp(time.index(), 3).getMillisecond();
+        long at = row.getTimestamp(time.index(), time.precision()).getMillisecond();
         if (at - arrivedAtMillis > aheadAtMostMillis) {
             throw new Rejected(time.name() + " is more than " + span(aheadAtMostMillis) + " ahead of its arrival");
         }
@@ -300,22 +300,23 @@ final class JsonDecoder implements Decoder {
 
     private static TimestampData instant(EventSchema.Field field, JsonParser parser, JsonToken token)
             throws IOException, Rejected {
-        long millis;
+        TimestampData instant;
         if (token == JsonToken.VALUE_NUMBER_INT) {
-            millis = integer(field, parser, token, Long.MIN_VALUE, Long.MAX_VALUE);
+            long epoch = integer(field, parser, token, Long.MIN_VALUE, Long.MAX_VALUE);
+            instant = field.precision() == 3 ? Instants.ofMillis(epoch) : Instants.ofMicros(epoch);
         } else if (token == JsonToken.VALUE_STRING) {
             try {
-                millis = Instants.millis(parser.getText());
-            } catch (DateTimeException e) {
+                instant = Instants.parse(parser.getText(), field.precision());
+            } catch (DateTimeException | ArithmeticException e) {
                 throw wrong(field, parser);
             }
         } else {
             throw wrong(field, parser);
         }
-        if (millis < Instants.EARLIEST || millis > Instants.LATEST) {
+        if (instant.getMillisecond() < Instants.EARLIEST || instant.getMillisecond() > Instants.LATEST) {
             throw Rejected.because(field, parser.getText(), "is outside the years 1 to 9999");
         }
-        return TimestampData.fromEpochMillis(millis);
+        return instant;
     }
 
     private static int date(EventSchema.Field field, JsonParser parser, JsonToken token) throws IOException, Rejected {

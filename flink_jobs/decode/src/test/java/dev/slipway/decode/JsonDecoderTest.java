@@ -90,6 +90,18 @@ class JsonDecoderTest {
         assertEquals(ARRIVED, row.getTimestamp(2, 3).getMillisecond());
     }
 
+    @Test
+    void microsecondsAreKeptWhereTheSchemaHasThem() {
+        JsonDecoder fine = decoder(SCHEMA.replace("timestamp-millis", "timestamp-micros"));
+        for (String value : new String[] {"\"1969-12-31T23:59:59.999999Z\"", "-1"}) {
+            String event = "{\"event_id\":\"e\",\"kind\":\"A\",\"event_time\":" + value + "}";
+            GenericRowData row = fine.decode(event.getBytes(StandardCharsets.UTF_8), ARRIVED);
+            assertNull(reason(row));
+            assertEquals(-1, row.getTimestamp(2, 6).getMillisecond());
+            assertEquals(999_000, row.getTimestamp(2, 6).getNanoOfMillisecond());
+        }
+    }
+
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
@@ -122,8 +134,10 @@ class JsonDecoderTest {
                 "{\"diverted\":\"yes\"}|diverted: 'yes' is not true or false",
                 "{\"flight_date\":\"2013-02-30\"}|flight_date: '2013-02-30' is not a date (yyyy-mm-dd)",
                 "{\"event_time\":\"2013-02-30T00:00:00Z\"}|event_time: '2013-02-30T00:00:00Z' is not an instant in"
-                        + " ISO 8601 with its offset, or epoch milliseconds",
+                        + " ISO 8601 with its offset, or its epoch as an integer",
                 "{\"event_time\":9223372036854775807}|event_time: '9223372036854775807' is outside the years 1 to 9999",
+                "{\"event_time\":\"+999999999-12-31T23:59:59Z\"}|event_time: '+999999999-12-31T23:59:59Z' is not an instant"
+                        + " in ISO 8601 with its offset, or its epoch as an integer",
                 "{\"passenger\":5}|passenger: its value is not a string",
                 "{\"event_id\":\"e\",\"event_id\":\"e\"}|duplicate field event_id",
                 "{\"event_id\":\"a\\u0000b\"}|event_id: 'a\\u0000b' holds a NUL character, which no table can store",
