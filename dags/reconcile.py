@@ -1,0 +1,27 @@
+"""Airflow DAGs `<migration>.reconcile`."""
+
+from airflow.sdk import DAG
+from slipway.domain.contract import Migration
+from slipway.orchestration import tasks
+from slipway.orchestration.cut_sensor import CutSensor
+from slipway.orchestration.factory import baseline_asset, check_params, for_each_migration, verb_dag
+from slipway.orchestration.params import instant
+
+DOC = """Compare batch and stream at one cut, and explain every difference down to the event.
+
+Starts when a baseline has finished, or by hand for an `as_of`. Waits until the lake holds every record below
+the cut, compares three ways, walks the causes, runs the expectations, and writes evidence and the night's report.
+A FAIL is a finding, not a failed task: read it in the report.
+"""
+
+
+def build(migration: Migration) -> DAG:
+    params = {"as_of": instant("The instant to compare at; empty: that of the newest baseline")}
+    with verb_dag(migration, "reconcile", DOC, params, schedule=[baseline_asset(migration.name)]) as dag:
+        as_of = tasks.as_of(migration.name)
+        frozen = CutSensor(task_id="freeze", migration=migration.name, timeout=600)
+        check_params() >> as_of >> frozen >> tasks.reconcile(migration.name, as_of)
+    return dag
+
+
+for_each_migration(build, globals())
