@@ -15,10 +15,12 @@ from local import lifecycle, status
 from local.errors import StackError
 from local.paths import Installation, World, this_installation
 from local.settings import base_env, recall
+from local.supervisor import Supervisor
 
 _COMMANDS = {
     "up": "start what does not run, wait until all is ready",
     "down": "stop everything; data stays",
+    "is-up": "exit status 0 when the world runs, 1 when not",
     "status": "components, their state, ports and memory",
     "logs": "the end of the logs; names of components may follow, -f keeps following",
     "restart": "restart the components named",
@@ -52,6 +54,8 @@ def _run(parsed: argparse.Namespace, installation: Installation, world: World) -
             lifecycle.up(world, _tell)
         case "down":
             lifecycle.down(world, _tell)
+        case "is-up":
+            return 0 if Supervisor(world).pid() is not None else 1
         case "status":
             print(status.table(world))
         case "logs":
