@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -194,8 +194,16 @@ class Lake(Protocol):
         """Keep a snapshot whatever its age; tagging it again changes nothing."""
         ...
 
-    def maintain(self, table: str, before: date, keep_snapshots_after: datetime) -> Maintained:
-        """Compact partitions of days before `before`; expire untagged snapshots older than the instant."""
+    def row_count(self, table: str, snapshot: int) -> int: ...
+
+    def maintain(
+        self, table: str, before: date, keep_snapshots_after: datetime, remove_orphans_before: datetime
+    ) -> Maintained:
+        """Compact partitions of days before `before`; expire untagged snapshots; remove unreached files."""
+        ...
+
+    def rollback_to_checkpoint(self, table: str, job_ids: Collection[str], checkpoint: int) -> int | None:
+        """Take back what the jobs committed after a checkpoint; return the snapshot, None for an empty table."""
         ...
 
     def drop(self, table: str) -> None: ...
