@@ -82,7 +82,9 @@ COMPONENTS = (
         port="flink",
         needs=("flink-files",),
     ),
-    Component("taskmanager", flink.taskmanager, _whenever(flink.taskmanager_is_ready), needs=("flink-files",)),
+    Component(
+        "taskmanager", flink.taskmanager, _whenever(flink.taskmanager_is_ready), needs=("flink-files",)
+    ),
     _airflow("api-server", port="airflow"),
     _airflow("scheduler"),
     _airflow("dag-processor"),

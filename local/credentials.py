@@ -11,7 +11,14 @@ from pathlib import Path
 
 from local.paths import write_private
 
-AIRFLOW_USERS = {"admin": "admin", "ana": "user", "carla": "user", "omar": "user", "rita": "user", "vic": "viewer"}
+AIRFLOW_USERS = {
+    "admin": "admin",
+    "ana": "user",
+    "carla": "user",
+    "omar": "user",
+    "rita": "user",
+    "vic": "viewer",
+}
 
 _PASSWORDS = (
     "slipway",

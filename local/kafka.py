@@ -90,7 +90,8 @@ def prepare(settings: Settings) -> None:
     shutil.rmtree(data, ignore_errors=True)
     command = [java(), "-Xmx64m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
     command += [f"-Dlog4j2.configurationFile={conf / 'kafka-log4j2.properties'}", "-cp", _classpath(settings)]
-    command += ["kafka.tools.StorageTool", "format", "-t", settings.secrets["kafka_cluster_id"], "-c", str(conf / "kafka.properties")]
+    command += ["kafka.tools.StorageTool", "format", "-t", settings.secrets["kafka_cluster_id"]]
+    command += ["-c", str(conf / "kafka.properties")]
     done = subprocess.run(command, env=base_env(settings.world), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise StackError(f"formatting Kafka's log folder ended with {done.returncode}: {done.stderr.strip()}")
@@ -99,7 +100,9 @@ def prepare(settings: Settings) -> None:
 
 def is_ready(settings: Settings) -> bool:
     """Whether the broker names itself in its metadata."""
-    client = AdminClient({"bootstrap.servers": settings.kafka_bootstrap, "log_level": 0, "socket.timeout.ms": 2000})
+    client = AdminClient(
+        {"bootstrap.servers": settings.kafka_bootstrap, "log_level": 0, "socket.timeout.ms": 2000}
+    )
     try:
         return bool(client.list_topics(timeout=2).brokers)
     except KafkaException:

@@ -29,7 +29,8 @@ def main(programs_file: str, name: str) -> None:
 
     survivors = processes.end(processes.orphans(os.getsid(0), supervisor))
     if survivors:
-        sys.exit(f"{name}: processes {[p.pid for p in survivors]} of an earlier start do not end; kill them by hand")
+        pids = [process.pid for process in survivors]
+        sys.exit(f"{name}: processes {pids} of an earlier start do not end: kill them by hand")
 
     me = processes.Record.of(os.getpid())
     if me is not None:

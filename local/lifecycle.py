@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
-from local import components, postgres
+from local import postgres
 from local.components import BY_NAME, CHORES, COMPONENTS, STOP_ORDER, Chore, Component
 from local.errors import StackError
 from local.paths import World
@@ -46,7 +46,8 @@ def up(world: World, tell: Tell) -> Settings:
                 tell("stopping what was started")
                 _stop(supervisor)
             raise
-        tell(f"world {world.name} is up after {time.monotonic() - begun:.1f} s: Airflow {settings.airflow_url}")
+        seconds = time.monotonic() - begun
+        tell(f"world {world.name} is up after {seconds:.1f} s: Airflow {settings.airflow_url}")
         return settings
 
 
@@ -203,6 +204,6 @@ class _Start:
 def known(name: str) -> Component:
     """The component called `name`; StackError with the names there are."""
     try:
-        return components.BY_NAME[name]
+        return BY_NAME[name]
     except KeyError:
-        raise StackError(f"no component {name!r}; there are: {', '.join(components.BY_NAME)}") from None
+        raise StackError(f"no component {name!r}; there are: {', '.join(BY_NAME)}") from None

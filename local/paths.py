@@ -52,7 +52,8 @@ class Installation:
     @property
     def flink_home(self) -> Path:
         """PyFlink's folder: it is a whole Flink distribution less the connectors."""
-        return self.flink_venv / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages/pyflink"
+        major, minor = sys.version_info[:2]
+        return self.flink_venv / f"lib/python{major}.{minor}/site-packages/pyflink"
 
     @property
     def flink_lib(self) -> Path:
@@ -70,7 +71,7 @@ class Installation:
         """The world called `name`, whether it exists or not."""
         if not _NAME.fullmatch(name):
             raise StackError(
-                f"world name {name!r}: expected lower-case letters, digits and '-', a letter first, at most 31"
+                f"world name {name!r}: expected lower-case letters, digits, '-', a letter first, 31 at most"
             )
         return World(self, name)
 
@@ -153,7 +154,7 @@ def make_private_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if folder.is_symlink() or found.st_uid != os.getuid():
-        raise StackError(f"{folder} belongs to user {found.st_uid}, expected {os.getuid()}: remove it and try again")
+        raise StackError(f"{folder} belongs to user {found.st_uid}, expected {os.getuid()}: remove it")
 
 
 def write_private(path: Path, text: str) -> None:

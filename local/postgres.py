@@ -174,7 +174,8 @@ def _initdb(settings: Settings) -> None:
         password.flush()
         if user is not None:
             os.chown(password.name, user.pw_uid, user.pw_gid)
-        command = [str(binaries(world) / "initdb"), "-D", str(draft), "-U", "slipway", "--pwfile", password.name]
+        command = [str(binaries(world) / "initdb"), "-D", str(draft), "-U", "slipway"]
+        command += ["--pwfile", password.name]
         command += ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
         done = subprocess.run(
             command,
@@ -199,7 +200,7 @@ def _make_server_folder(folder: Path) -> None:
     owner = os.getuid() if user is None else user.pw_uid
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (owner, os.getuid()):
-        raise StackError(f"{folder} belongs to user {found.st_uid}, expected {owner}: remove it and try again")
+        raise StackError(f"{folder} belongs to user {found.st_uid}, expected {owner}: remove it")
     if user is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)
 
@@ -251,9 +252,10 @@ def _reachable(path: Path) -> bool:
 def _open_for_reading(folder: Path) -> None:
     for path in (folder.parent, folder, *folder.rglob("*")):
         if not path.is_symlink():
-            extra = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0)
-            path.chmod(path.stat().st_mode | extra)
+            mode = path.stat().st_mode
+            path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))
 
 
 def _env(world: World) -> dict[str, str]:
-    return {name: value for name, value in base_env(world).items() if name not in ("TZ", "HOME")} | {"HOME": "/"}
+    # Without the caller's HOME, which its user may not be able to enter.
+    return {name: value for name, value in base_env(world).items() if name != "TZ"} | {"HOME": "/"}

@@ -53,7 +53,7 @@ class Settings:
 
     def summary(self) -> dict[str, object]:
         """The world for programs that don't want to read an environment: the content of stack.json."""
-        database_users = ("slipway", "airflow", "slipway_ledger", "slipway_warehouse", "slipway_lake", "reader")
+        logins = ("slipway", "airflow", "slipway_ledger", "slipway_warehouse", "slipway_lake", "reader")
         return {
             "world": self.world.name,
             "home": str(self.world.home),
@@ -63,7 +63,7 @@ class Settings:
             "postgres": {
                 "host": HOST,
                 "port": self.ports["postgres"],
-                "passwords": {user: self.secrets[user] for user in database_users},
+                "passwords": {user: self.secrets[user] for user in logins},
             },
             "users": {user: self.secrets[f"user:{user}"] for user in credentials.AIRFLOW_USERS},
             "lake": str(self.world.lake),
@@ -88,7 +88,8 @@ class Program:
 def decide(world: World) -> Settings:
     """Choose or recall the world's ports and secrets; writes both below the world."""
     world.make_folders()
-    return Settings(world, ports.choose(world.home / "ports.json"), credentials.load(world.home / "secrets.json"))
+    chosen = ports.choose(world.home / "ports.json")
+    return Settings(world, chosen, credentials.load(world.home / "secrets.json"))
 
 
 def recall(world: World) -> Settings:
@@ -118,10 +119,8 @@ def java() -> str:
     home = os.environ.get("JAVA_HOME")
     found = shutil.which("java", path=f"{home}/bin" if home else None)
     if found is None:
-        raise StackError(
-            f"no java found ({'JAVA_HOME is ' + home if home else 'on PATH'}): install OpenJDK 17, on Debian: "
-            "apt-get install openjdk-17-jdk-headless maven"
-        )
+        where = f"below JAVA_HOME={home}" if home else "on PATH"
+        raise StackError(f"no java {where}: install OpenJDK 17 (Debian: openjdk-17-jdk-headless)")
     return found
 
 
@@ -158,7 +157,9 @@ def product_env(settings: Settings) -> dict[str, str]:
         },
         "WAREHOUSE": postgres("slipway_warehouse", "warehouse"),
         "LEDGER": postgres("slipway_ledger", "ledger"),
-        "LAKE": postgres("slipway_lake", "lake", warehouse=f"file://{world.lake}", evidence=str(world.evidence)),
+        "LAKE": postgres(
+            "slipway_lake", "lake", warehouse=f"file://{world.lake}", evidence=str(world.evidence)
+        ),
     }
     env = {f"AIRFLOW_CONN_SLIPWAY_{name}": json.dumps(value) for name, value in connections.items()}
     return env | {

@@ -53,7 +53,7 @@ def install_browser(installation: Installation) -> bool:
             reason = str(error)
         else:
             return True
-    _tell(f"no browser: {reason}. The tests of the pages are skipped until the package `chromium` is installed.")
+    _tell(f"no browser: {reason}. Tests of the pages are skipped until the package `chromium` is there.")
     return False
 
 
@@ -107,7 +107,8 @@ def _java(installation: Installation) -> None:
     def package(log: Path) -> None:
         _run(["mvn", "-q", "-B", "-C", "-f", str(module / "pom.xml"), "package"], log)
 
-    _once(installation, "decode", "the decode function, built and tested", wanted, package, lambda: _digest(sources))
+    what = "the decode function, built and tested"
+    _once(installation, "decode", what, wanted, package, lambda: _digest(sources))
 
 
 def _jars(installation: Installation, pom: Path, log: Path) -> None:
@@ -150,10 +151,13 @@ def _run(command: list[str], log: Path, extra: Mapping[str, str] | None = None) 
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     env = kept | {"UV_PYTHON_DOWNLOADS": "never"} | dict(extra or {})
     with log.open("ab") as output:
-        done = subprocess.run(command, env=env, stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            command, env=env, stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=False
+        )
     if done.returncode != 0:
         last = "\n  ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-        raise StackError(f"{' '.join(command[:4])} ... ended with {done.returncode}. The end of {log}:\n  {last}")
+        short = " ".join(command[:4])
+        raise StackError(f"{short} ... ended with {done.returncode}. The end of {log}:\n  {last}")
 
 
 def _digest(files: Iterable[Path]) -> str:
@@ -168,8 +172,8 @@ def _check_prerequisites() -> None:
     missing = []
     if sys.version_info[:2] != _PYTHON:
         missing.append(
-            f"Python {_PYTHON[0]}.{_PYTHON[1]}: this is {sys.version.split()[0]}; requirements.txt is resolved "
-            "for that version (make PYTHON=/path/to/python3.11 ...)"
+            f"Python {_PYTHON[0]}.{_PYTHON[1]}: this is {sys.version.split()[0]}; requirements.txt is "
+            "resolved for that version (make PYTHON=/path/to/python3.11 ...)"
         )
     if not sys.platform.startswith("linux"):
         missing.append(f"Linux: this is {sys.platform}; docker-compose.yaml describes the same stack")

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from local import lifecycle, status
+from local.components import BY_NAME
 from local.errors import StackError
 from local.paths import Installation, World, this_installation
 from local.settings import base_env, recall
@@ -70,7 +71,7 @@ def _run(parsed: argparse.Namespace, installation: Installation, world: World) -
             for name, value in sorted(recall(world).env().items()):
                 print(f"export {name}={shlex.quote(value)}")
         case "run":
-            _exec(world, [part for part in parsed.rest if part != "--"] if parsed.rest[:1] == ["--"] else parsed.rest)
+            _exec(world, parsed.rest[1:] if parsed.rest[:1] == ["--"] else parsed.rest)
     return 0
 
 
@@ -89,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _logs(world: World, rest: list[str]) -> int:
     names = [name for name in rest if name not in ("-f", "--follow")]
-    chosen = [lifecycle.known(name).name for name in names] or list(lifecycle.components.BY_NAME)
+    chosen = [lifecycle.known(name).name for name in names] or list(BY_NAME)
     files = [world.logs / f"{name}.log" for name in chosen]
     found = [file for file in files if file.exists()]
     if not found:

@@ -32,7 +32,8 @@ def table(world: World) -> str:
         lines.append(f"{component.name:<15}{word:<13}{pid:>8}{port:>7}{memory:>9.0f}  {_age(state)}")
     own = supervisor.pid()
     memory = pss(own) if own else 0.0
-    lines.append(f"{'supervisord':<15}{'ready' if states else 'stopped':<13}{own or '':>8}{'':>7}{memory:>9.0f}")
+    word = "ready" if states else "stopped"
+    lines.append(f"{'supervisord':<15}{word:<13}{own or '':>8}{'':>7}{memory:>9.0f}")
     lines.append(f"{'total':<43}{total + memory:>9.0f}")
     return "\n".join(lines)
 

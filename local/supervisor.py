@@ -180,7 +180,8 @@ class Supervisor:
 
     def _section(self, program: Program) -> list[str]:
         python = self._world.installation.python
-        launcher = [str(python), "-S", "-m", "local.launch", str(self._world.run / "programs.json"), program.name]
+        programs = self._world.run / "programs.json"
+        launcher = [str(python), "-S", "-m", "local.launch", str(programs), program.name]
         return [
             f"[program:{program.name}]",
             f"command={_plain(shlex.join(launcher))}",
