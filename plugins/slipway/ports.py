@@ -10,7 +10,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from slipway.domain.evidence import Digest, Verdict
+from slipway.domain.accounting import Compared, ComparedKpi, Counted
+from slipway.domain.contract import Migration
+from slipway.domain.evidence import Balance, Digest, Verdict
 from slipway.domain.states import Blocker, State
 
 # --- time -------------------------------------------------------------------------------------------------
@@ -287,6 +289,127 @@ class EvidenceStore(Protocol):
     def path_of(self, digest: Digest) -> Path: ...
 
 
+# --- reconciliation ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRun:
+    """The newest dbt build as the warehouse tells it. loaded_through: arrivals below it are in, UTC."""
+
+    run_id: str
+    as_of: datetime
+    loaded_through: datetime
+    ok: bool
+
+
+class Facts(Protocol):
+    """What the warehouse knows about the two sides; read-only."""
+
+    def batch_run(self, migration: str) -> BatchRun | None: ...
+
+    def replayed_through(self, migration: str) -> datetime | None:
+        """Return the arrival instant up to which history was replayed; None for a feed that is live."""
+        ...
+
+    def amendments(self, migration: str, revision: int) -> Sequence[int]:
+        """Return ids of the amendments that readers of the stream's tables already see, ascending."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFiles:
+    """Parquet files of the tables of one cut. silver_of_days: those of silver that hold the compared days."""
+
+    bronze: Sequence[str]
+    silver: Sequence[str]
+    silver_of_days: Sequence[str]
+    late: Sequence[str]
+    rejected: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to compare: the days from `first` on, judged up to `closed_through`, shown up to `last`."""
+
+    revision: int
+    offsets: Mapping[int, int]
+    files: LakeFiles
+    first: date
+    closed_through: date
+    last: date
+    batch_through: datetime
+    amendments: tuple[int, ...]
+
+
+class Comparison(Protocol):
+    """Batch, recompute and stream side by side, in a query engine of its own."""
+
+    def count(
+        self, migration: Migration, files: LakeFiles, offsets: Mapping[int, int], earliest: Mapping[int, int]
+    ) -> Counted:
+        """Count where every record below the end offsets went; earliest: first offset the topic still has."""
+        ...
+
+    def compare(self, migration: Migration, question: Question, store: EvidenceStore) -> Compared:
+        """Compare all KPIs; the rows and events that were compared are kept in the store."""
+        ...
+
+    def repeat(
+        self, migration: Migration, question: Question, kept: Mapping[str, Mapping[str, Path]]
+    ) -> Mapping[str, ComparedKpi]:
+        """Compare again from kept files (`rows`, `events` by KPI); silver is folded again where files are given."""
+        ...
+
+    def version(self) -> str:
+        """Return the engine and its version."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One expectation and how it went. seen: what was found, in a few words."""
+
+    suite: str
+    name: str
+    column: str
+    success: bool
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Results of the suites that the contract implies. docs: folder of their pages, never part of a digest."""
+
+    success: bool
+    checks: tuple[Check, ...]
+    version: str
+    docs: str
+
+
+class Expectations(Protocol):
+    """The checks of data quality that follow from the contract."""
+
+    def check(
+        self,
+        migration: Migration,
+        silver: Sequence[str],
+        days: tuple[date, date],
+        balance: Balance,
+        compared: Compared,
+        label: str,
+    ) -> Checked:
+        """Run the suites on silver's accepted events of the days (both included) and on the comparison."""
+        ...
+
+
+class Reports(Protocol):
+    """Pages for people."""
+
+    def write(self, document: Mapping[str, Any], digest: Digest, context: Mapping[str, Any]) -> str:
+        """Write the one page of a night and return its path; context holds what no digest may hold."""
+        ...
+
+
 # --- the ledger -------------------------------------------------------------------------------------------
 
 
@@ -512,3 +635,7 @@ class World:
     serving: Serving
     baseline: Baseline
     evidence: EvidenceStore
+    facts: Facts
+    comparison: Comparison
+    expectations: Expectations
+    reports: Reports
