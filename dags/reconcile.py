@@ -1,5 +1,7 @@
 """Airflow DAGs `<migration>.reconcile`."""
 
+from datetime import timedelta
+
 from airflow.sdk import DAG
 from slipway.domain.contract import Migration
 from slipway.orchestration import tasks
@@ -19,8 +21,11 @@ def build(migration: Migration) -> DAG:
     params = {"as_of": instant("The instant to compare at; empty: that of the newest baseline")}
     with verb_dag(migration, "reconcile", DOC, params, schedule=[baseline_asset(migration.name)]) as dag:
         as_of = tasks.as_of(migration.name)
-        frozen = CutSensor(task_id="freeze", migration=migration.name, timeout=600)
-        check_params() >> as_of >> frozen >> tasks.reconcile(migration.name, as_of)
+        freeze = CutSensor(
+            task_id="freeze", migration=migration.name, as_of=as_of, patience=timedelta(minutes=10)
+        )
+        check_params() >> as_of
+        tasks.reconcile(migration.name, freeze.output)
     return dag
 
 

@@ -43,3 +43,8 @@ def readable_migrations() -> Iterator[Migration]:
             yield load_migration(path)
         except ContractFileError:
             continue  # dags/contracts.py raises it, where Airflow shows it as an import error of its own
+
+
+def rendered(migration: Migration) -> Mapping[str, str]:
+    """Return the scripts of both jobs by name, as they would be submitted."""
+    raise NotImplementedError

@@ -1,0 +1,186 @@
+"""The tasks of the DAGs: each reads its params, calls one use case, and prints what a person wants to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from airflow.sdk import get_current_context, task
+
+from slipway import bootstrap
+from slipway.errors import Permanent
+from slipway.orchestration import params as forms
+from slipway.orchestration.factory import baseline_asset
+from slipway.orchestration.run_origin import AUTHENTICATED
+from slipway.ports import Actor
+
+
+def actor_of(context: Any) -> Actor:
+    """Return who started this run; authenticated only when the scheduler saw it come through Airflow's login."""
+    run = context["dag_run"]
+    verb = str(run.dag_id).rpartition(".")[2]
+    name = run.triggering_user_name or "airflow"
+    if verb not in ("cutover", "amend"):
+        return Actor(name, authenticated=False, dag_run=run.run_id)
+    origin = bootstrap.ledger().origin(run.dag_id, run.run_id)
+    proven = origin is not None and origin[0] == name and origin[1] in AUTHENTICATED
+    return Actor(name, authenticated=proven, dag_run=run.run_id)
+
+
+def _params() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = get_current_context()["params"]
+    return found
+
+
+def _actor() -> Actor:
+    return actor_of(get_current_context())
+
+
+@task
+def provision(migration: str) -> None:
+    """Plan, print, apply."""
+    from slipway.app import provision as use_case
+
+    world, contract = bootstrap.world(), bootstrap.migration(migration)
+    steps = use_case.plan(contract, world)
+    print(use_case.table(steps))
+    if not _params()["dry_run"]:
+        use_case.apply(contract, steps, world, _actor())
+
+
+@task
+def deploy_ingest(migration: str) -> None:
+    """Have the ingest job run and pass its gate."""
+    from slipway.app import deploy
+
+    print(deploy.deploy_ingest(bootstrap.migration(migration), bootstrap.world(), _actor()))
+
+
+@task
+def deploy_revision(migration: str) -> None:
+    """Have this contract's revision run and pass its gate."""
+    from slipway.app import deploy
+
+    print(deploy.deploy_revision(bootstrap.migration(migration), bootstrap.world(), _actor()))
+
+
+@task
+def baseline(migration: str) -> None:
+    """Build the batch side, and tell the asset for which instant."""
+    from slipway.app import baseline as use_case
+
+    context = get_current_context()
+    as_of = forms.parsed_instant(context["params"]["as_of"], "as_of") or datetime.now(UTC)
+    run = use_case.baseline(bootstrap.migration(migration), as_of, bootstrap.world(), _actor())
+    print(use_case.table(run))
+    if not run.ok:
+        raise Permanent(f"dbt run {run.run_id} failed; the nodes above say where. Nothing is reconciled with it.")
+    asset = baseline_asset(migration)
+    context["outlet_events"][asset].extra = {"as_of": as_of.isoformat(), "dbt_run": run.run_id}
+
+
+@task
+def as_of(migration: str) -> str:
+    """Return the instant to reconcile at: the param, else the newest of the baselines that started this run."""
+    context = get_current_context()
+    given = forms.parsed_instant(context["params"]["as_of"], "as_of")
+    if given is None:
+        events = context["triggering_asset_events"][baseline_asset(migration)]
+        instants = [datetime.fromisoformat(event.extra["as_of"]) for event in events if "as_of" in event.extra]
+        if not instants:
+            raise Permanent("there is no instant to reconcile at: give `as_of`, or run the baseline")
+        given = max(instants)
+    return given.isoformat()
+
+
+@task
+def reconcile(migration: str, target: Mapping[str, Any]) -> None:
+    """Compare at the frozen cut, explain, judge; then see what that means for the migration's state."""
+    from slipway.app import freeze, status
+    from slipway.app import reconcile as use_case
+
+    contract, world, by = bootstrap.migration(migration), bootstrap.world(), _actor()
+    aimed = freeze.Target.from_json(target)
+    found = use_case.reconcile(contract, aimed.as_of, world, by, target=aimed)
+    print(use_case.summary(world.evidence.get(found.digest)))
+    print(f"report: {found.report}")
+    standing = status.refresh(contract, world, by)
+    print(f"state: {standing.state}")
+
+
+@task
+def amend(migration: str) -> None:
+    """Apply a data owner's decision about late rows of closed days."""
+    from slipway.app import amend as use_case
+
+    reason = forms.needed_reason(_params())
+    days = [date.fromisoformat(day) for day in _params()["days"]]
+    print(use_case.amend(bootstrap.migration(migration), days, reason, bootstrap.world(), _actor()))
+
+
+@task
+def maintain(migration: str) -> None:
+    """Compact and expire, table by table."""
+    from slipway.app import maintain as use_case
+
+    print(use_case.table(use_case.maintain(bootstrap.migration(migration), bootstrap.world(), _actor())))
+
+
+@task(retries=1)
+def preflight(migration: str) -> None:
+    """Ask every guard; a blocker fails the run and changes nothing."""
+    from slipway.app import cutover
+
+    reason = forms.needed_reason(_params())
+    found = cutover.preflight(bootstrap.migration(migration), bootstrap.world(), _actor())
+    print(found)
+    if not _params()["dry_run"]:
+        cutover.request(bootstrap.migration(migration), bootstrap.world(), _actor(), reason)
+
+
+@task.short_circuit
+def wanted(migration: str) -> bool:
+    """Stop here when only the preflight was asked for."""
+    return not _params()["dry_run"]
+
+
+@task
+def arm(migration: str) -> None:
+    """Record that the quorum stands on the newest evidence."""
+    from slipway.app import cutover
+
+    print(cutover.arm(bootstrap.migration(migration), bootstrap.world(), _actor()))
+
+
+@task(max_active_tis_per_dagrun=1)
+def canary(migration: str, step: int) -> None:
+    """Serve one step's segments from the stream and watch them for the soak."""
+    from slipway.app import cutover
+
+    print(cutover.canary(bootstrap.migration(migration), step, bootstrap.world(), _actor()))
+
+
+@task
+def switch(migration: str) -> None:
+    """Ask all guards again under the lock, and move the readers."""
+    from slipway.app import cutover
+
+    print(cutover.switch(bootstrap.migration(migration), bootstrap.world(), _actor(), _params()["reason"]))
+
+
+@task
+def verify(migration: str) -> None:
+    """Read as a consumer does and compare; roll back when the stream is at fault."""
+    from slipway.app import cutover
+
+    print(cutover.verify(bootstrap.migration(migration), bootstrap.world(), _actor()))
+
+
+@task
+def rollback(migration: str) -> None:
+    """Give readers the batch side back."""
+    from slipway.app import rollback as use_case
+
+    reason = forms.needed_reason(_params())
+    print(use_case.rollback(bootstrap.migration(migration), bootstrap.world(), _actor(), reason))
