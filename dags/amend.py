@@ -1,6 +1,7 @@
 """Airflow DAGs `<migration>.amend`."""
 
 from airflow.sdk import DAG, Param
+
 from slipway.domain.contract import Migration
 from slipway.orchestration import tasks
 from slipway.orchestration.factory import check_params, for_each_migration, verb_dag

@@ -1,6 +1,7 @@
 """Airflow DAGs `<migration>.baseline`."""
 
 from airflow.sdk import DAG
+
 from slipway.domain.contract import Migration
 from slipway.orchestration import tasks
 from slipway.orchestration.factory import baseline_asset, check_params, for_each_migration, verb_dag

@@ -1,6 +1,7 @@
 """Airflow DAGs `<migration>.cutover`."""
 
 from airflow.sdk import DAG, Param
+
 from slipway.domain.contract import Migration
 from slipway.orchestration import tasks
 from slipway.orchestration.factory import check_params, for_each_migration, verb_dag
@@ -9,9 +10,9 @@ from slipway.orchestration.signoff_trigger import SignOffSensor
 
 DOC = """Move readers from batch to stream, on evidence and by sign-off, step by step.
 
-Preflight prints every blocker and changes nothing when there is one. Then the sign-offs of the contract's roles
-on the newest evidence are awaited (Slipway's page in the menu), a canary segment is served and watched, and the
-switch is made in one transaction, after all guards were asked again under the lock. Undo: `rollback`.
+Preflight prints every blocker and changes nothing when there is one. Then the sign-offs of the contract's
+roles on the newest evidence are awaited (Slipway's page in the menu), a canary segment is served and watched,
+and the switch is made in one transaction, after all guards were asked again under the lock. Undo: `rollback`.
 """
 
 

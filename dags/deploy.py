@@ -1,6 +1,7 @@
 """Airflow DAGs `<migration>.deploy`."""
 
 from airflow.sdk import DAG
+
 from slipway.domain.contract import Migration
 from slipway.orchestration import tasks
 from slipway.orchestration.factory import check_params, for_each_migration, verb_dag

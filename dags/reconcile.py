@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from airflow.sdk import DAG
+
 from slipway.domain.contract import Migration
 from slipway.orchestration import tasks
 from slipway.orchestration.cut_sensor import CutSensor
@@ -12,7 +13,8 @@ from slipway.orchestration.params import instant
 DOC = """Compare batch and stream at one cut, and explain every difference down to the event.
 
 Starts when a baseline has finished, or by hand for an `as_of`. Waits until the lake holds every record below
-the cut, compares three ways, walks the causes, runs the expectations, and writes evidence and the night's report.
+the cut, compares three ways, walks the causes, runs the expectations, and writes evidence and the night's
+report.
 A FAIL is a finding, not a failed task: read it in the report.
 """
 

@@ -59,7 +59,9 @@ class Airflow:
 
     def _token(self, user: str) -> str:
         if user not in self._tokens:
-            answer = self._http.post("/auth/token", json={"username": user, "password": self._passwords[user]})
+            answer = self._http.post(
+                "/auth/token", json={"username": user, "password": self._passwords[user]}
+            )
             answer.raise_for_status()
             self._tokens[user] = answer.json()["access_token"]
         return self._tokens[user]
@@ -89,7 +91,9 @@ class Airflow:
             if answer.status_code in (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.CONFLICT):
                 return Run(dag_id, run_id, "queued")
             if answer.status_code != httpx.codes.NOT_FOUND or time.monotonic() > deadline:
-                raise DemoError(f"{dag_id} could not be triggered by {user}: {answer.status_code} {answer.text}")
+                raise DemoError(
+                    f"{dag_id} could not be triggered by {user}: {answer.status_code} {answer.text}"
+                )
             time.sleep(0.5)  # the DAG processor has not read the file yet
 
     def run(self, dag_id: str, run_id: str) -> Run | None:
@@ -140,7 +144,9 @@ class Airflow:
                 return
             now = self.run(run.dag_id, run.run_id)
             if (now and now.state in FINISHED) or time.monotonic() > deadline:
-                raise DemoError(f"{run.dag_id}: {task_id} is {found.get(task_id)}, expected {states}; {self.link(run)}")
+                raise DemoError(
+                    f"{run.dag_id}: {task_id} is {found.get(task_id)}, expected {states}; {self.link(run)}"
+                )
             time.sleep(0.4)  # as above
 
     def link(self, run: Run) -> str:

@@ -1,6 +1,6 @@
 """The command line: the same use cases as the DAGs, for a terminal.
 
-Exit codes: 0 done; 1 the answer is no (invalid, differs, blocked); 2 wrong usage; 3 a system can't be reached.
+Exit codes: 0 done; 1 the answer is no (invalid, differs, blocked); 2 wrong usage; 3 a system is out of reach.
 """
 
 from __future__ import annotations
@@ -150,7 +150,10 @@ def _history(given: argparse.Namespace) -> int:
     else:
         _table(
             ("at", "KPI", "epoch", "action", "by", "reason"),
-            [(row.at.isoformat(timespec="seconds"), row.kpi, row.epoch, row.action, row.by, row.reason) for row in rows],
+            [
+                (row.at.isoformat(timespec="seconds"), row.kpi, row.epoch, row.action, row.by, row.reason)
+                for row in rows
+            ],
         )
     return DONE
 

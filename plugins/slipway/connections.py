@@ -36,7 +36,9 @@ def endpoint(conn_id: str) -> Endpoint:
         try:
             raw = json.loads(text)
         except json.JSONDecodeError as error:
-            raise Permanent(f"{variable} is not JSON ({error.msg}); see Airflow's docs on connections") from error
+            raise Permanent(
+                f"{variable} is not JSON ({error.msg}); see Airflow's docs on connections"
+            ) from error
         extra = raw.get("extra") or {}
         return Endpoint(
             conn_id,
@@ -51,8 +53,8 @@ def endpoint(conn_id: str) -> Endpoint:
 
 
 def _from_airflow(conn_id: str, variable: str) -> Endpoint:
-    from airflow.exceptions import AirflowNotFoundException
     from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
         found = BaseHook.get_connection(conn_id)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
 from slipway.errors import Permanent
 from slipway.orchestration.params import needed_reason, parsed_instant, refuse_unknown
 
 REPO = Path(__file__).parents[2]
 VERBS = {"provision", "deploy", "baseline", "reconcile", "amend", "maintain", "cutover", "rollback"}
-HEAVY = ("great_expectations", "pyiceberg", "dbt.cli", "duckdb", "confluent_kafka", "pandas", "pyarrow", "fastapi.testclient")
+HEAVY = (
+    "great_expectations",
+    "pyiceberg",
+    "dbt.cli",
+    "duckdb",
+    "confluent_kafka",
+    "pandas",
+    "pyarrow",
+    "fastapi.testclient",
+)
 
 PARSE = """
 import json, sys
@@ -21,15 +32,14 @@ from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(sys.argv[1])
 dags = {dag_id: {"params": {name: {"description": p.description, "schema": p.schema} for name, p in
         ((n, dag.params.get_param(n)) for n in dag.params)}, "doc": dag.doc_md, "tags": sorted(dag.tags),
-        "first": sorted(t.task_id for t in dag.roots), "schedule": str(dag.schedule)} for dag_id, dag in bag.dags.items()}
-print("RESULT" + json.dumps({"errors": bag.import_errors, "dags": dags,
-      "heavy": [m for m in %r if m in sys.modules]}))
-""" % (HEAVY,)
+        "first": sorted(t.task_id for t in dag.roots), "schedule": str(dag.schedule)}
+        for dag_id, dag in bag.dags.items()}
+heavy = [module for module in json.loads(sys.argv[2]) if module in sys.modules]
+print("RESULT" + json.dumps({"errors": bag.import_errors, "dags": dags, "heavy": heavy}))
+"""
 
 
 def parsed(dags: Path, home: Path) -> dict:
-    import json
-
     environment = {
         **os.environ,
         "PYTHONPATH": f"{REPO / 'plugins'}:{REPO}",
@@ -40,7 +50,11 @@ def parsed(dags: Path, home: Path) -> dict:
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     }
     done = subprocess.run(
-        [sys.executable, "-c", PARSE, str(dags)], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", PARSE, str(dags), json.dumps(HEAVY)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (messages are compared whole)
 """A contract is read strictly, and every complaint names file, line and key."""
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from slipway.adapters.contracts import ContractFileError, load_all, load_migration
 
 MIGRATIONS = Path(__file__).parents[2] / "include" / "migrations"
@@ -75,7 +77,9 @@ def test_a_mistake_is_refused_with_its_place(folder: Path, old: str, new: str, e
 
 def test_a_key_that_stands_twice_is_refused(folder: Path) -> None:
     old = "    segments: [origin, carrier]"
-    assert "flights.yaml:34:5: kpis.flights_daily.segments stands here twice" in complaint(folder, old, f"{old}\n{old}")
+    assert "flights.yaml:34:5: kpis.flights_daily.segments stands here twice" in complaint(
+        folder, old, f"{old}\n{old}"
+    )
 
 
 def test_all_mistakes_are_told_at_once(folder: Path) -> None:

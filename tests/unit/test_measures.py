@@ -1,4 +1,4 @@
-"""One tree gives the same numbers in every engine; DuckDB is at hand here, the others are compared elsewhere."""
+"""One tree gives the same numbers in every engine; DuckDB is at hand here, the others elsewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
+
 from slipway.domain.expressions import Column, ExpressionError, parse_expression
 from slipway.domain.measures import CompiledKpi, Tolerance, compile_grain, compile_measure
 from slipway.domain.rendering import render, text_literal

@@ -1,4 +1,4 @@
-"""Reads contracts from files; every complaint names the file, the line and, for a typing error, the nearest key."""
+"""Reads contracts from files; every complaint names file and line, and for a typing error the nearest key."""
 
 from __future__ import annotations
 
@@ -36,7 +36,14 @@ def load_migration(path: Path) -> Migration:
         raise ContractFileError(_complaints(path, error, places)) from error
     if contract.migration != path.stem:
         raise ContractFileError(
-            [_at(path, places, ("migration",), f"the migration is called {contract.migration}, so the file must be too")]
+            [
+                _at(
+                    path,
+                    places,
+                    ("migration",),
+                    f"the migration is called {contract.migration}, so the file must be too",
+                )
+            ]
         )
     schema_path = path.parent / contract.events.schema_file
     if schema_path.parent.resolve() != path.parent.resolve() or not schema_path.is_file():
@@ -96,7 +103,9 @@ def _note_places(path: Path, node: yaml.Node, at: KeyPath, places: dict[KeyPath,
         for key, value in node.value:
             here = (key.start_mark.line + 1, key.start_mark.column + 1)
             if key.value in seen:
-                raise ContractFileError([f"{path}:{here[0]}:{here[1]}: {_dotted((*at, key.value))} stands here twice"])
+                raise ContractFileError(
+                    [f"{path}:{here[0]}:{here[1]}: {_dotted((*at, key.value))} stands here twice"]
+                )
             seen.add(key.value)
             places[(*at, key.value)] = here
             _note_places(path, value, (*at, key.value), places)

@@ -79,7 +79,9 @@ def _field(entry: Any) -> Field:
     if isinstance(declared, list):
         others = [option for option in declared if option != "null"]
         if len(others) != 1:
-            raise Permanent(f"field {name}: a union must be of null and one type, but is {json.dumps(declared)}")
+            raise Permanent(
+                f"field {name}: a union must be of null and one type, but is {json.dumps(declared)}"
+            )
         declared, nullable = others[0], "null" in declared
     kind, symbols = _type(name, declared)
     return Field(name, kind, nullable, doc, bool(entry.get("pii", False)), symbols)

@@ -50,7 +50,9 @@ def _zone(value: object) -> object:
     try:
         return ZoneInfo(str(value))
     except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{value!r} is not a time zone of the IANA database, such as America/New_York") from error
+        raise ValueError(
+            f"{value!r} is not a time zone of the IANA database, such as America/New_York"
+        ) from error
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
@@ -137,7 +139,9 @@ class Measure(_Model):
         """Refuse a measure with no function or with several."""
         given = [name for name in FUNCTIONS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"a measure has exactly one of {', '.join(FUNCTIONS)}, but this one has {given or 'none'}")
+            raise ValueError(
+                f"a measure has exactly one of {', '.join(FUNCTIONS)}, but this one has {given or 'none'}"
+            )
         return self
 
     @property
@@ -215,7 +219,8 @@ class Contract(_Model):
             holders = self.owners.get(role, ())
             if len(holders) < needed:
                 raise ValueError(
-                    f"gates.sign_offs needs {needed} of {role}, but owners.{role} names {list(holders) or 'nobody'}"
+                    f"gates.sign_offs needs {needed} of {role}, "
+                    f"but owners.{role} names {list(holders) or 'nobody'}"
                 )
         return self
 
@@ -295,14 +300,18 @@ def compile_migration(contract: Contract, schema: EventSchema) -> Migration:
         if fields[name][1]:
             raise ContractError(path, f"the field {name} may not be null, for every event must have it")
     if fields[events.id][0] != "string":
-        raise ContractError(("events", "id"), f"the id must be a string, but {events.id} is {fields[events.id][0]}")
+        raise ContractError(
+            ("events", "id"), f"the id must be a string, but {events.id} is {fields[events.id][0]}"
+        )
     if fields[events.time][0] != "timestamp":
         raise ContractError(
             ("events", "time"), f"the time must be a timestamp, but {events.time} is {fields[events.time][0]}"
         )
     for name in events.key:
         if name not in fields:
-            raise ContractError(("events", "key"), f"the schema has no field {name}; it has {', '.join(fields)}")
+            raise ContractError(
+                ("events", "key"), f"the schema has no field {name}; it has {', '.join(fields)}"
+            )
     dimensions = {name: dict(dimension.fields) for name, dimension in contract.dimensions.items()}
     for name, dimension in contract.dimensions.items():
         if dimension.key not in fields:
@@ -329,13 +338,21 @@ def _compile_kpi(name: str, kpi: Kpi, contract: Contract, known: Mapping[str, An
             grain.append(compile_grain(column, text, known, contract.parity.timezone))
         except ExpressionError as error:
             raise ContractError((*here, "grain", column), str(error)) from error
-    days = [part.name for part in grain if part.function == "day" and part.source.name == contract.events.time]
+    days = [
+        part.name for part in grain if part.function == "day" and part.source.name == contract.events.time
+    ]
     if not days:
-        raise ContractError((*here, "grain"), f"one column must be day({contract.events.time}), the business day")
+        raise ContractError(
+            (*here, "grain"), f"one column must be day({contract.events.time}), the business day"
+        )
     for segment in kpi.segments:
         if segment not in kpi.grain or segment in days:
-            raise ContractError((*here, "segments"), f"{segment} is not a column of the grain besides the day")
-    measures = tuple(_compile_measure((*here, "measures", m), m, measure, known) for m, measure in kpi.measures.items())
+            raise ContractError(
+                (*here, "segments"), f"{segment} is not a column of the grain besides the day"
+            )
+    measures = tuple(
+        _compile_measure((*here, "measures", m), m, measure, known) for m, measure in kpi.measures.items()
+    )
     for step in contract.cutover.canary:
         for segment in step:
             if segment not in kpi.segments:

@@ -1,4 +1,4 @@
-"""The typed tree of a contract's expressions: a small SQL subset, parsed once, checked, rendered elsewhere."""
+"""The typed tree of a contract's expressions: a small SQL subset, parsed once, checked against types."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Case:
 
 Node = Column | Literal | Operation | Call | OneOf | IsNull | Case
 
-_BINARY: Mapping[type[exp.Expression], str] = {
+_BINARY: Mapping[type[exp.Expr], str] = {
     exp.Add: "+",
     exp.Sub: "-",
     exp.Mul: "*",
@@ -106,7 +106,7 @@ _BINARY: Mapping[type[exp.Expression], str] = {
     exp.And: "and",
     exp.Or: "or",
 }
-_CALLS: Mapping[type[exp.Expression], str] = {
+_CALLS: Mapping[type[exp.Expr], str] = {
     exp.Coalesce: "coalesce",
     exp.Greatest: "greatest",
     exp.Least: "least",
@@ -150,7 +150,9 @@ def parse_expression(text: str, fields: Mapping[str, Column]) -> Node:
     except SqlglotError as error:
         details = getattr(error, "errors", None) or [{}]
         place = f" at line {details[0].get('line', 1)}, column {details[0].get('col', 1)}"
-        raise ExpressionError(f"can't read {text!r}{place}: {details[0].get('description', error)}") from error
+        raise ExpressionError(
+            f"can't read {text!r}{place}: {details[0].get('description', error)}"
+        ) from error
     return _Reader(text, fields).read(parsed)
 
 
@@ -161,12 +163,12 @@ class _Reader:
         self.text = text
         self.fields = fields
 
-    def refuse(self, node: exp.Expression, why: str) -> ExpressionError:
+    def refuse(self, node: exp.Expr, why: str) -> ExpressionError:
         marked = next((part for part in node.walk() if part.meta.get("line")), None)
         place = f", line {marked.meta['line']}, column {marked.meta['col']}" if marked else ""
         return ExpressionError(f"{self.text!r}{place}: {why}")
 
-    def read(self, node: exp.Expression) -> Node:
+    def read(self, node: exp.Expr) -> Node:
         kind = type(node)
         if isinstance(node, exp.Paren):
             return self.read(node.this)
@@ -224,7 +226,7 @@ class _Reader:
         operand = self.boolean(node, self.read(node.this))
         return Operation("not", (operand,), "boolean", operand.nullable)
 
-    def binary(self, node: exp.Expression, operator: str) -> Operation:
+    def binary(self, node: exp.Expr, operator: str) -> Operation:
         left, right = self.read(node.this), self.read(node.expression)
         nullable = left.nullable or right.nullable
         if operator in ("and", "or"):
@@ -237,7 +239,7 @@ class _Reader:
             self.number(node, side)
         return Operation(operator, (left, right), widest(left.type, right.type), nullable)
 
-    def call(self, node: exp.Expression, function: str) -> Call:
+    def call(self, node: exp.Expr, function: str) -> Call:
         raw = [node.this, *node.expressions]
         if function == "nullif":
             raw = [node.this, node.expression]
@@ -283,17 +285,19 @@ class _Reader:
             result = common(result, value.type)
         return Case(branches, default, result, any(value.nullable for value in values))
 
-    def boolean(self, node: exp.Expression, operand: Node) -> Node:
+    def boolean(self, node: exp.Expr, operand: Node) -> Node:
         if operand.type not in ("boolean", "null"):
-            raise self.refuse(node, f"a condition is needed, but {shown(node)} has an operand of {operand.type}")
+            raise self.refuse(
+                node, f"a condition is needed, but {shown(node)} has an operand of {operand.type}"
+            )
         return operand
 
-    def number(self, node: exp.Expression, operand: Node) -> Node:
+    def number(self, node: exp.Expr, operand: Node) -> Node:
         if not is_number(operand.type):
             raise self.refuse(node, f"a number is needed in {shown(node)}, but an operand is {operand.type}")
         return operand
 
-    def comparable(self, node: exp.Expression, left: Node, right: Node) -> None:
+    def comparable(self, node: exp.Expr, left: Node, right: Node) -> None:
         if "null" in (left.type, right.type) or left.type == right.type:
             return
         if is_number(left.type) and is_number(right.type):
@@ -301,7 +305,7 @@ class _Reader:
         raise self.refuse(node, f"{shown(node)} compares {left.type} with {right.type}")
 
 
-def shown(node: exp.Expression) -> str:
+def shown(node: exp.Expr) -> str:
     """Return a node's text for a message."""
     return repr(node.sql(dialect="postgres"))
 
@@ -313,7 +317,7 @@ def is_number(kind: str) -> bool:
 
 def common(left: str, right: str) -> str:
     """Return the type that holds values of both types."""
-    if left == right or right == "null":
+    if right in (left, "null"):
         return left
     return right if left == "null" else widest(left, right)
 
@@ -339,5 +343,7 @@ def field_columns(
     found = {name: Column(name, kind, nullable) for name, (kind, nullable) in schema.items()}
     for dimension, fields in dimensions.items():
         for name, kind in fields.items():
-            found[f"{dimension}.{name}"] = Column(names.dimension_column(dimension, name), kind, nullable=True)
+            found[f"{dimension}.{name}"] = Column(
+                names.dimension_column(dimension, name), kind, nullable=True
+            )
     return found

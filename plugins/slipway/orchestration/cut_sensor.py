@@ -59,8 +59,8 @@ class CutTrigger(BaseTrigger):
 class CutSensor(BaseOperator):
     """Fixes the end offsets of the cut and waits for them.
 
-    Returns the target as a mapping (offsets by partition, as_of). When the patience is over it goes on all the
-    same: the reconciliation then finds the cut incomplete and says INCONCLUSIVE, which is not a pass.
+    Returns the target as a mapping (offsets by partition, as_of). When the patience is over it goes on all
+    the same: the reconciliation then finds the cut incomplete and says INCONCLUSIVE, which is not a pass.
     """
 
     template_fields: Sequence[str] = ("as_of",)

@@ -19,8 +19,12 @@ RETRY_DELAY = timedelta(seconds=8)
 
 _POLICY = ExceptionRetryPolicy(
     rules=[
-        RetryRule(exception="slipway.errors.Permanent", action=RetryAction.FAIL, reason="a person must mend it"),
-        RetryRule(exception="slipway.errors.Retryable", action=RetryAction.RETRY, reason="may be well next time"),
+        RetryRule(
+            exception="slipway.errors.Permanent", action=RetryAction.FAIL, reason="a person must mend it"
+        ),
+        RetryRule(
+            exception="slipway.errors.Retryable", action=RetryAction.RETRY, reason="may be well next time"
+        ),
     ],
     default=RetryAction.FAIL,
 )

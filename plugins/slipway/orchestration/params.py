@@ -42,9 +42,13 @@ def parsed_instant(value: str | None, name: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(value)
     except ValueError as error:
-        raise Permanent(f"{name} is {value!r}; expected an instant such as 2013-03-01T06:00:00-05:00") from error
+        raise Permanent(
+            f"{name} is {value!r}; expected an instant such as 2013-03-01T06:00:00-05:00"
+        ) from error
     if found.tzinfo is None:
-        raise Permanent(f"{name} is {value!r}, which has no zone; write 2013-03-01T06:00:00-05:00 or end it with Z")
+        raise Permanent(
+            f"{name} is {value!r}, which has no zone; write 2013-03-01T06:00:00-05:00 or end it with Z"
+        )
     return found.astimezone(UTC)
 
 

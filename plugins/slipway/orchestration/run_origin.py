@@ -1,7 +1,7 @@
 """Records how each run of a gated DAG was started, where only the scheduler can see it.
 
-A task is told a user name, but the command line records any OS user there. The scheduler knows whether the run
-came through the authenticated API; a listener writes that into the ledger before the first task starts.
+A task is told a user name, but the command line records any OS user there. The scheduler knows whether the
+run came through the authenticated API; a listener writes that into the ledger before the first task starts.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ log = logging.getLogger(__name__)
 
 @hookimpl
 def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
-    """Write the origin of a run; without it the run counts as not authenticated, so nothing opens by failing."""
-    migration, _, verb = dag_run.dag_id.partition(".")
-    if verb not in GATED:
+    """Write the origin of a run; without it the run is not authenticated, so nothing opens by failing."""
+    if dag_run.dag_id.rpartition(".")[2] not in GATED:
         return
     from slipway import bootstrap
     from slipway.errors import SlipwayError
 
     triggered_by = dag_run.triggered_by.value if dag_run.triggered_by else "unknown"
     try:
-        bootstrap.ledger().note_origin(dag_run.dag_id, dag_run.run_id, dag_run.triggering_user_name, triggered_by)
+        bootstrap.ledger().note_origin(
+            dag_run.dag_id, dag_run.run_id, dag_run.triggering_user_name, triggered_by
+        )
     except SlipwayError:
         log.exception("the origin of %s %s could not be recorded", dag_run.dag_id, dag_run.run_id)

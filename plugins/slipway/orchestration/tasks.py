@@ -1,4 +1,4 @@
-"""The tasks of the DAGs: each reads its params, calls one use case, and prints what a person wants to know."""
+"""The tasks of the DAGs: each reads its params, calls one use case, and prints what a person wants to see."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from slipway.ports import Actor
 
 
 def actor_of(context: Any) -> Actor:
-    """Return who started this run; authenticated only when the scheduler saw it come through Airflow's login."""
+    """Return who started this run; authenticated when the scheduler saw it come through Airflow's login."""
     run = context["dag_run"]
     verb = str(run.dag_id).rpartition(".")[2]
     name = run.triggering_user_name or "airflow"
@@ -75,19 +75,23 @@ def baseline(migration: str) -> None:
     run = use_case.baseline(bootstrap.migration(migration), as_of, bootstrap.world(), _actor())
     print(use_case.table(run))
     if not run.ok:
-        raise Permanent(f"dbt run {run.run_id} failed; the nodes above say where. Nothing is reconciled with it.")
+        raise Permanent(
+            f"dbt run {run.run_id} failed; the nodes above say where. Nothing is reconciled with it."
+        )
     asset = baseline_asset(migration)
     context["outlet_events"][asset].extra = {"as_of": as_of.isoformat(), "dbt_run": run.run_id}
 
 
 @task
 def as_of(migration: str) -> str:
-    """Return the instant to reconcile at: the param, else the newest of the baselines that started this run."""
+    """Return the instant to reconcile at: the param, else the newest baseline that started this run."""
     context = get_current_context()
     given = forms.parsed_instant(context["params"]["as_of"], "as_of")
     if given is None:
         events = context["triggering_asset_events"][baseline_asset(migration)]
-        instants = [datetime.fromisoformat(event.extra["as_of"]) for event in events if "as_of" in event.extra]
+        instants = [
+            datetime.fromisoformat(event.extra["as_of"]) for event in events if "as_of" in event.extra
+        ]
         if not instants:
             raise Permanent("there is no instant to reconcile at: give `as_of`, or run the baseline")
         given = max(instants)
