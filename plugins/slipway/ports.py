@@ -507,6 +507,10 @@ class Standing:
 class Ledger(Protocol):
     """The control plane's own memory; transitions, evidence, sign-offs and switches are append-only."""
 
+    def upgrade(self) -> None:
+        """Bring the ledger's schema up to this version; doing it again changes nothing."""
+        ...
+
     def lock(self, migration: str) -> AbstractContextManager[None]:
         """Hold the migration's advisory lock; Retryable when somebody else holds it."""
         ...
@@ -528,7 +532,10 @@ class Ledger(Protocol):
     def advance(
         self, migration: str, to: State, by: Actor, reason: str, blocked_by: Sequence[Blocker] = ()
     ) -> Standing:
-        """Append a transition and set the state; the same state again only refreshes the blockers."""
+        """Append a transition and set the state; the same state again only refreshes the blockers.
+
+        Permanent when the rail has no such edge, or when CANARY or SWITCHED lacks its row in the journal.
+        """
         ...
 
     def transitions(self, migration: str) -> Sequence[Mapping[str, Any]]: ...
@@ -573,6 +580,22 @@ class Ledger(Protocol):
 
     def amendments(self, migration: str, revision: int) -> Sequence[Amendment]: ...
 
+    def note_origin(self, dag_id: str, run_id: str, user: str | None, triggered_by: str) -> None:
+        """Record how a DAG run was started; the first record of a run stands."""
+        ...
+
+    def origin(self, dag_id: str, run_id: str) -> tuple[str | None, str] | None:
+        """Return (user, triggered_by) of a run; None when nobody recorded it."""
+        ...
+
+    def request_cutover(self, migration: str, by: Actor, reason: str, evidence: Digest | None) -> None:
+        """Record that somebody asked for a cutover on this evidence; the same run asks once."""
+        ...
+
+    def cutover_requests(self, migration: str, limit: int = 10) -> Sequence[Mapping[str, Any]]:
+        """Return requests (by, authenticated, evidence, reason, dag_run, at), newest first."""
+        ...
+
     def incident(self, migration: str, severity: str, what: str, by: Actor) -> int: ...
 
     def incidents(self, migration: str) -> Sequence[Mapping[str, Any]]: ...
@@ -592,6 +615,30 @@ class RouteChange:
     canary: Mapping[str, Sequence[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class ReaderChange:
+    """How batch and stream differ in one KPI where a route moves readers; open days included.
+
+    measures: by measure, in how many rows it differs and by how much in all (stream minus batch, as text).
+    """
+
+    kpi: str
+    rows: int
+    changed: int
+    only_in_batch: int
+    only_in_stream: int
+    measures: Mapping[str, tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a reader of one KPI gets now. rows: by served_from; strays: rows that its route does not give."""
+
+    kpi: str
+    rows: Mapping[str, int]
+    strays: int
+
+
 class Serving(Protocol):
     """What readers see: the routed views, the routes and their journal, in the warehouse."""
 
@@ -599,8 +646,12 @@ class Serving(Protocol):
         """Create schemas serving, stream and batch, route and switch_log when absent."""
         ...
 
-    def publish(self, migration: Any, revisions: Sequence[int]) -> None:
-        """(Re)create serving.<kpi> with a branch for batch and for each revision, and its route row."""
+    def publish(self, migration: Migration, revisions: Sequence[int]) -> None:
+        """(Re)create serving.<kpi> with a branch for batch and for each revision, and its route row.
+
+        Creates batch.<kpi> and stream.<kpi>__r<N> where they are absent. Permanent when a served revision
+        would lose its branch.
+        """
         ...
 
     def routes(self, kpis: Sequence[str]) -> Sequence[Route]: ...
@@ -619,6 +670,18 @@ class Serving(Protocol):
 
     def journal(self, migration: str, after_id: int = 0) -> Sequence[SwitchRow]:
         """Return rows of serving.switch_log, oldest first."""
+        ...
+
+    def batch_through(self, migration: Migration) -> Mapping[str, date | None]:
+        """Return the newest business day of each batch table; None when it is empty."""
+        ...
+
+    def reader_changes(self, migration: Migration, revision: int) -> Sequence[ReaderChange]:
+        """Compare both sides of every KPI from its from_period on, as readers would see them."""
+        ...
+
+    def served(self, migration: Migration) -> Sequence[Served]:
+        """Read every KPI's view as a reader does and hold it against its route."""
         ...
 
 

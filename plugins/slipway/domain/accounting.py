@@ -64,6 +64,12 @@ def column_type(migration: Migration, column: str) -> str:
     return next(kind for name, field, kind in migration.dimension_fields if f"{name}__{field}" == column)
 
 
+def lateness_bounds(migration: Migration) -> list[int]:
+    """Return the bounds of the lateness classes and the accepted lateness, in seconds, ascending."""
+    parity = migration.contract.parity
+    return sorted({int(bound.total_seconds()) for bound in (*parity.lateness_classes, parity.accept_late)})
+
+
 Number = int | Decimal | None
 """A measure's value: whole where the measure is, None for a minimum, maximum or average of nothing."""
 
