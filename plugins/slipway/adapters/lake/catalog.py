@@ -38,8 +38,9 @@ CATALOG_NAME = "lake"
 class IcebergLake:
     """Implements ports.Lake.
 
-    catalog: the database of the catalog; its password is never logged. warehouse: URI below which new tables
-    are created. target_bytes: size that compaction packs files to. memory_limit: of DuckDB, which spills above.
+    catalog: the database of the catalog; its password is never logged.
+    warehouse: URI below which new tables are created.
+    target_bytes: size that compaction packs files to. memory_limit: of DuckDB, which spills above.
     """
 
     def __init__(
@@ -130,8 +131,9 @@ class IcebergLake:
     ) -> Maintained:
         """Compact days before `before`, expire untagged snapshots, remove orphan files.
 
-        Files, bytes and rows are those of the days before `before`; the content hashes cover what was rewritten.
-        Every step stands for itself: after a crash the table is whole, and a second run does what was left.
+        Files, bytes and rows are those of the days before `before`; the content hashes cover what was
+        rewritten. Every step stands for itself: after a crash the table is whole, and a second run does what
+        was left.
         Retryable when other commits win every race; Permanent when a rewrite would change the data.
         """
 
@@ -169,9 +171,9 @@ class IcebergLake:
     def rollback_to_checkpoint(self, table: str, job_ids: Collection[str], checkpoint: int) -> int | None:
         """Take back what was committed after a checkpoint; return the snapshot that is current then.
 
-        job_ids: every job of the lineage that the checkpoint belongs to, older attempts included; a restored job
-        goes on counting, so one number orders all their checkpoints. None when nothing had been committed by
-        then; the table is empty afterwards. Call it only while no job writes the table. Permanent when the
+        job_ids: every job of the lineage that the checkpoint belongs to, older attempts included; a restored
+        job goes on counting, so one number orders all their checkpoints. None when nothing had been committed
+        by then; the table is empty afterwards. Call it only while no job writes the table. Permanent when the
         snapshot has expired.
         """
         result: int | None = None
@@ -219,7 +221,8 @@ class IcebergLake:
             except CommitFailedException:
                 log.info("%s changed meanwhile; trying on its new snapshot", table)
         raise Retryable(
-            f"a change of {table} lost the race against other commits {COMMIT_ATTEMPTS} times; nothing was changed"
+            f"a change of {table} lost the race against other commits {COMMIT_ATTEMPTS} times; "
+            "nothing was changed"
         )
 
 
@@ -227,13 +230,11 @@ def _as_of_checkpoint(table: Table, job_ids: Collection[str], checkpoint: int) -
     for commit in flink_commits(table.metadata):
         if commit.job_id in job_ids and commit.checkpoint <= checkpoint:
             return commit.snapshot_id
-    oldest = None
-    for oldest in history(table.metadata):
-        pass
-    if oldest is not None and oldest.sequence_number != INITIAL_SEQUENCE_NUMBER + 1:
+    snapshots = list(history(table.metadata))
+    if snapshots and snapshots[-1].sequence_number != INITIAL_SEQUENCE_NUMBER + 1:
         raise Permanent(
-            f"{'.'.join(table.name())} can't go back to checkpoint {checkpoint}: the snapshot of that time has "
-            "expired. Restore from a newer checkpoint, or deploy a new revision and replay"
+            f"{'.'.join(table.name())} can't go back to checkpoint {checkpoint}: the snapshot of that time "
+            "has expired. Restore from a newer checkpoint, or deploy a new revision and replay"
         )
     return None
 

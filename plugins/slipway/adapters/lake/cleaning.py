@@ -50,8 +50,8 @@ def expire(load: Callable[[], Table], older_than: datetime) -> int:
         fail_at("maintain.after_expire")
         return len(expired)
     raise Retryable(
-        f"expiring snapshots of {'.'.join(load().name())} lost the race against other commits {COMMIT_ATTEMPTS} "
-        "times; nothing was expired. Run it again"
+        f"expiring snapshots of {'.'.join(load().name())} lost the race against other commits "
+        f"{COMMIT_ATTEMPTS} times; nothing was expired. Run it again"
     )
 
 

@@ -42,7 +42,7 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What a compaction wrote. The hashes are sums over the days; they are equal, or nothing was committed."""
+    """What a compaction wrote. The hashes are sums over the days; unless equal, nothing is committed."""
 
     files: tuple[DataFile, ...]
     hash_before: str
@@ -85,7 +85,7 @@ def write(session: duckdb.DuckDBPyConnection, table: Table, rewrite: Rewrite) ->
     columns = ", ".join(quoted(field.name, "duckdb") for field in fields)
     ids = ", ".join(f"{quoted(field.name, 'duckdb')}: {_field_ids(field)}" for field in fields)
     session.execute(
-        f"COPY (SELECT {columns} FROM read_parquet({_list(rewrite.files)}, hive_partitioning = false)) "
+        f"COPY (SELECT {columns} FROM read_parquet({_list(rewrite.files)}, hive_partitioning = false)) "  # noqa: S608
         f"TO {text_literal(path_of(location))} (FORMAT parquet, COMPRESSION zstd, FIELD_IDS {{{ids}}})"
     )
     return parquet_file_to_data_file(table.io, table.metadata, location)
@@ -114,7 +114,7 @@ def compact(
                 table.io.delete(file.file_path)
             raise Permanent(
                 f"compaction of {'.'.join(table.name())}, day {rewrite.day}, would change the data: "
-                f"{before.rows} rows with hash {before.hash} became {after.rows} rows with hash {after.hash}. "
+                f"{before.rows} rows with hash {before.hash} became {after.rows} with hash {after.hash}. "
                 "Nothing was committed; keep the table as it is and report this"
             )
         hash_before += int(before.hash, 16)
@@ -151,11 +151,11 @@ def _commit(load: Callable[[], Table], removed: Sequence[DataFile], added: Seque
             log.info("%s changed while it was compacted; trying on its new snapshot", ".".join(table.name()))
         except ValidationException as error:
             raise Retryable(
-                f"files of {'.'.join(table.name())} were replaced by somebody else while it was compacted: {error}"
+                f"files of {'.'.join(table.name())} were replaced while it was compacted: {error}"
             ) from error
     raise Retryable(
-        f"the compaction of {'.'.join(table.name())} lost the race against other commits {COMMIT_ATTEMPTS} times; "
-        "nothing was changed. Run it again, or lengthen the checkpoint interval"
+        f"the compaction of {'.'.join(table.name())} lost the race against other commits "
+        f"{COMMIT_ATTEMPTS} times; nothing was changed. Run it again, or lengthen the checkpoint interval"
     )
 
 
@@ -164,8 +164,8 @@ def _refuse_deletes(table: Table) -> None:
     manifests = snapshot.manifests(table.io) if snapshot else []
     if any(manifest.content == ManifestContent.DELETES for manifest in manifests):
         raise Permanent(
-            f"the lake table {'.'.join(table.name())} has delete files; a compaction could bring deleted rows "
-            "back. Slipway's tables are append-only: find out who deleted rows"
+            f"the lake table {'.'.join(table.name())} has delete files; a compaction could bring deleted "
+            "rows back. Slipway's tables are append-only: find out who deleted rows"
         )
 
 
@@ -179,8 +179,7 @@ class _ReplaceFiles(_OverwriteFiles):
 
     def _summary(self, snapshot_properties: dict[str, str] = EMPTY_DICT) -> Summary:
         summary = super()._summary(snapshot_properties)
-        summary.operation = Operation.REPLACE
-        return summary
+        return Summary(Operation.REPLACE, **summary.additional_properties)
 
     def _validate_concurrency(self) -> None:
         raise CommitFailedException("the table changed; start over from its new snapshot")
