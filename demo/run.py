@@ -123,7 +123,7 @@ class Demo:
         self.run("rita", "baseline", f"{name}: dbt baseline", {"as_of": as_of.isoformat()})
         with self.stage.step(f"{name}: reconcile") as say:
             found = self.flights.next_reconciliation(before, seconds=600, seen=say)
-            say(self.flights.one_line(found))
+            say(f"{found['verdict']}, closed through {found['closed_through']}")
         self.summary.night(name, found)
         return found
 

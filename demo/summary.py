@@ -1,0 +1,137 @@
+"""The end of the demo: what happened, in figures that were read from the systems, and where to look."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from demo.people import Migration
+
+COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "ERROR": "red"}
+
+
+@dataclass
+class Summary:
+    """What the chapters found; `collect` asks for the rest."""
+
+    nights: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    refusals: list[dict[str, Any]] = field(default_factory=list)
+    reader: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
+    switches: list[dict[str, Any]] = field(default_factory=list)
+    maintenance: list[dict[str, Any]] = field(default_factory=list)
+    status: dict[str, Any] = field(default_factory=dict)
+
+    def night(self, name: str, found: dict[str, Any]) -> None:
+        """Keep one night's reconciliation."""
+        self.nights.append((name, found))
+
+    def collect(self, migration: Migration) -> None:
+        """Ask for evidence, journal, maintenance and state."""
+        self.evidence = {found["digest"]: migration.evidence(found["digest"]) for _, found in self.nights}
+        self.switches = migration.switches()
+        self.maintenance = migration.maintenance()
+        self.status = migration.status()
+
+
+def causes(document: dict[str, Any]) -> dict[str, tuple[int, float]]:
+    """Return {cause: (cells, gross difference)} of one evidence document, over all KPIs and measures."""
+    found: dict[str, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
+    for kpi in document["kpis"].values():
+        for difference in kpi["differences"]:
+            for cause, share in difference["shares"].items():
+                if float(share):
+                    cells, gross = found[cause]
+                    found[cause] = (cells + 1, gross + abs(float(share)))
+    return dict(found)
+
+
+def show(console: Console, summary: Summary, stack: dict[str, Any], seconds: float) -> None:
+    """Print the summary."""
+    console.print()
+    console.print(_nights(summary))
+    console.print(_records(summary))
+    console.print(_switches(summary))
+    minutes, rest = divmod(int(seconds), 60)
+    console.print(
+        Panel(
+            _where(summary, stack),
+            title=f"[bold]flights is {summary.status['state']}[/bold] after {minutes} min {rest} s",
+            border_style="green",
+        )
+    )
+
+
+def _nights(summary: Summary) -> Table:
+    table = Table(title="The nights", title_justify="left", box=None, pad_edge=False)
+    for name in ("night", "verdict", "closed through", "days in a row", "differences by cause"):
+        table.add_column(name)
+    for name, found in summary.nights:
+        by_cause = causes(summary.evidence[found["digest"]])
+        text = ", ".join(
+            f"{cause}: {gross:,.0f} in {cells} cells" for cause, (cells, gross) in by_cause.items()
+        )
+        verdict = found["verdict"]
+        table.add_row(
+            name,
+            f"[{COLOURS[verdict]}]{verdict}[/]",
+            str(found["closed_through"]),
+            str(found["window_days"]),
+            text or "none",
+        )
+    return table
+
+
+def _records(summary: Summary) -> Table:
+    balance = summary.evidence[summary.nights[-1][1]["digest"]]["balance"]
+    table = Table(title="\nWhere every record went", title_justify="left", box=None, pad_edge=False)
+    parts = ("produced", "bronze", "silver", "late", "rejected", "duplicates")
+    for name in parts:
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{balance[name]:,}" for name in parts))
+    return table
+
+
+def _switches(summary: Summary) -> Table:
+    table = Table(title="\nThe switch journal", title_justify="left", box=None, pad_edge=False)
+    for name in ("at", "what", "by", "took", "why"):
+        table.add_column(name)
+    for row in summary.switches:
+        took = f"{row['seconds'] * 1000:.0f} ms" if row.get("seconds") is not None else ""
+        table.add_row(str(row["at"])[11:19], row["action"], row["by"], took, row["reason"])
+    return table
+
+
+def _where(summary: Summary, stack: dict[str, Any]) -> str:
+    reader, postgres = summary.reader, stack["postgres"]
+    lines = []
+    if reader:
+        lines.append(
+            f"A consumer read serving.flights_daily {reader['reads']:,} times during canaries, switches and "
+            f"rollback: [bold]{reader['failures']} failed[/bold], slowest {reader['slowest_ms']:.0f} ms."
+        )
+    before = sum(row["files_before"] for row in summary.maintenance)
+    after = sum(row["files_after"] for row in summary.maintenance)
+    if before:
+        lines.append(
+            f"Maintenance left {after} of {before} files; rows and content hash are the same as before."
+        )
+    report = summary.nights[-1][1]["report"]
+    users = ", ".join(f"{name} / {password}" for name, password in stack["users"].items())
+    lines += [
+        "",
+        f"Airflow      {stack['urls']['airflow']}  (the page Slipway is in the menu)",
+        f"users        {users}",
+        f"Flink        {stack['urls']['flink']}",
+        f"report       {report}",
+        f"tables       psql postgresql://reader:{postgres['passwords']['reader']}@{postgres['host']}:"
+        f"{postgres['port']}/warehouse  then: select * from serving.flights_daily limit 10;",
+        "",
+        "The stack is still up: `make status`, `make down`. `make demo` starts an empty world again.",
+    ]
+    return "\n".join(lines)
