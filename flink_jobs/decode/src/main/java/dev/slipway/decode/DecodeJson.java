@@ -18,15 +18,14 @@ import org.apache.flink.table.types.inference.TypeInference;
 
 /**
  * decode(value BYTES, arrived_at TIMESTAMP_LTZ(3), schema STRING, id STRING, time STRING, ahead_at_most_millis
- * BIGINT) -> ROW(the schema's fields..., reason STRING). All but the first two must be literals: the row's type
- * is inferred from the schema, an Avro record in JSON.
+ * BIGINT) -> ROW(the schema's fields..., `$reason` STRING). Schema, id and time must be literals: the row's type is
+ * inferred from the schema, an Avro record in JSON.
  */
 public class DecodeJson extends ScalarFunction {
     private static final long serialVersionUID = 1L;
     private static final int SCHEMA = 2;
     private static final int ID = 3;
     private static final int TIME = 4;
-    private static final int AHEAD = 5;
 
     private transient Decoder decoder;
     private transient Counter rejected;
@@ -80,20 +79,16 @@ public class DecodeJson extends ScalarFunction {
                                 InputTypeStrategies.explicit(DataTypes.BIGINT().notNull())))
                 .outputTypeStrategy(
                         call -> {
-                            String schema = literal(call, SCHEMA, String.class);
+                            String schema = literal(call, SCHEMA);
                             // Built once here so that a wrong schema, id or time fails the plan, not the job.
-                            decoder(
-                                    schema,
-                                    literal(call, ID, String.class),
-                                    literal(call, TIME, String.class),
-                                    literal(call, AHEAD, Long.class));
+                            decoder(schema, literal(call, ID), literal(call, TIME), 0);
                             return Optional.of(EventSchema.parse(schema).rowType());
                         })
                 .build();
     }
 
-    private static <T> T literal(CallContext call, int position, Class<T> type) {
-        return call.getArgumentValue(position, type)
+    private static String literal(CallContext call, int position) {
+        return call.getArgumentValue(position, String.class)
                 .orElseThrow(
                         () -> new ValidationException("argument " + (position + 1) + " of decode must be a literal"));
     }

@@ -20,6 +20,9 @@ import org.apache.flink.table.types.DataType;
  * again on each task for decoding; anything else in the schema is refused while planning.
  */
 final class EventSchema {
+    /** Name of the last column of a decoded row; no Avro field can be called like it. */
+    static final String REASON = "$reason";
+
     /** What a value may be, with the words a reason uses for it. */
     enum Kind {
         STRING("a string"),
@@ -170,13 +173,13 @@ final class EventSchema {
         return field;
     }
 
-    /** ROW(fields..., reason STRING), all nullable. */
+    /** ROW(fields..., `$reason` STRING), all nullable. */
     DataType rowType() {
         List<DataTypes.Field> row = new ArrayList<>();
         for (Field field : fields) {
             row.add(DataTypes.FIELD(field.name(), field.type()));
         }
-        row.add(DataTypes.FIELD("reason", DataTypes.STRING()));
+        row.add(DataTypes.FIELD(REASON, DataTypes.STRING()));
         return DataTypes.ROW(row).bridgedTo(RowData.class);
     }
 }

@@ -1,0 +1,214 @@
+"""Writes the SQL scripts of a migration's jobs from its contract and the templates in flink_jobs/pipeline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from slipway.domain import derive, names
+from slipway.domain.contract import Migration
+from slipway.domain.evidence import Digest, digest_of
+from slipway.domain.rendering import quoted, sql_type, text_literal
+from slipway.errors import Permanent
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where the jobs find their systems, as seen from Flink; users but no passwords (see PGPASSFILE).
+
+    kafka: bootstrap servers. warehouse: JDBC URL of the warehouse without a user. catalog: JDBC URL of the
+    lake's catalog with its user. lake: location of the lake's files.
+    """
+
+    kafka: str
+    warehouse: str
+    catalog: str
+    lake: str
+
+
+DIMENSION_ROWS, DIMENSION_SECONDS = 20_000, 3_600
+"""How many keys of a dimension a subtask keeps, and how long."""
+
+_NOWHERE = Endpoints("kafka", "jdbc:postgresql://warehouse/warehouse", "jdbc:postgresql://lake/lake", "file:///lake")
+
+
+class FlinkScripts:
+    """Renders the jobs' scripts; the same contract and templates give the same text."""
+
+    def __init__(self, templates: Path, endpoints: Endpoints, decode_jar: Path) -> None:
+        self._endpoints = endpoints
+        self._decode_jar = decode_jar
+        self._jinja = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(templates),
+            undefined=jinja2.StrictUndefined,
+            autoescape=False,  # this is SQL: every value passes one of the three filters below
+            trim_blocks=False,
+            keep_trailing_newline=True,
+        )
+        self._jinja.filters |= {"name": _name, "path": _path, "text": text_literal}
+
+    def ingest(self, migration: Migration, schema_id: int) -> str:
+        """Return the script of the job that fills bronze and the dead-letter topic."""
+        return self._ingest(migration, str(schema_id), self._endpoints)
+
+    def revision(self, migration: Migration, revision: int, writer: str) -> str:
+        """Return the script of one revision's job. writer: the warehouse role that it writes under."""
+        return self._revision(migration, revision, writer, self._endpoints)
+
+    def ingest_digest(self, migration: Migration) -> Digest:
+        """Return the digest of what gives bronze its meaning."""
+        return digest_of(
+            {"script": self._ingest(migration, "", _NOWHERE), "decode": self._decoder()}
+        )
+
+    def revision_digest(self, migration: Migration) -> Digest:
+        """Return the digest of what gives a revision's rows their meaning, wherever and whenever it runs."""
+        return digest_of(
+            {
+                "parity": migration.parity_digest,
+                "script": self._revision(migration, 0, "writer", _NOWHERE),
+                "decode": self._decoder(),
+            }
+        )
+
+    def _decoder(self) -> Digest:
+        try:
+            return Digest(_sha256(self._decode_jar))
+        except FileNotFoundError as error:
+            raise Permanent(
+                f"there is no decode function at {self._decode_jar}; build it: make setup (or mvn package "
+                "in flink_jobs/decode)"
+            ) from error
+
+    def _ingest(self, migration: Migration, schema_id: str, endpoints: Endpoints) -> str:
+        return self._jinja.get_template("ingest.sql.j2").render(
+            **_source(migration, endpoints),
+            job_name=job_name(migration, "ingest", 0),
+            with_headers=True,
+            bronze=names.bronze(migration.name),
+            dlq_topic=names.dlq_topic(migration.contract.events.topic),
+            schema_id=schema_id,
+        )
+
+    def _revision(self, migration: Migration, revision: int, writer: str, endpoints: Endpoints) -> str:
+        contract = migration.contract
+        fields = [field.name for field in migration.event_fields]
+        looked_up = [names.dimension_column(dimension, field) for dimension, field, _ in migration.dimension_fields]
+        url = f"{endpoints.warehouse}?user={writer}&reWriteBatchedInserts=true"
+        return self._jinja.get_template("revision.sql.j2").render(
+            **_source(migration, endpoints),
+            job_name=job_name(migration, "revision", revision),
+            with_headers=False,
+            zone=migration.zone.key,
+            state_ttl=_flink_span(derive.state_ttl(migration).value),
+            accept_late_seconds=contract.parity.accept_late // timedelta(seconds=1),
+            warehouse_url=url,
+            fields=fields,
+            event_columns=fields + looked_up,
+            dimensions=[_dimension(migration, name, url) for name in contract.dimensions],
+            kpis=[_kpi(migration, name, revision) for name in migration.kpis],
+            silver=names.silver(migration.name, revision),
+            late=names.late(migration.name, revision),
+            rejected=names.rejected(migration.name, revision),
+        )
+
+
+def job_name(migration: Migration, kind: str, revision: int) -> str:
+    """Return the name of a job in Flink, and of its consumer group."""
+    return f"slipway-{migration.name}-ingest" if kind == "ingest" else f"slipway-{migration.name}-r{revision}"
+
+
+def _source(migration: Migration, endpoints: Endpoints) -> Mapping[str, Any]:
+    events = migration.contract.events
+    if events.format != "json":
+        raise Permanent(f"events.format is {events.format}, but only json can be decoded so far")
+    return {
+        "endpoints": endpoints,
+        "topic": events.topic,
+        "schema": decoder_schema(migration.schema.text),
+        "id": events.id,
+        "time": events.time,
+        "ahead_at_most_millis": events.ahead_at_most // timedelta(milliseconds=1),
+        "checkpoint_interval": _flink_span(derive.checkpoint_interval().value),
+    }
+
+
+def decoder_schema(text: str) -> str:
+    """Return the schema as the decoder needs it: without docs, so that mending a comment changes no job."""
+    return json.dumps(_without_docs(json.loads(text)), separators=(",", ":"), ensure_ascii=False)
+
+
+def _without_docs(node: Any) -> Any:
+    match node:
+        case dict():
+            return {key: _without_docs(value) for key, value in node.items() if key not in ("doc", "namespace")}
+        case list():
+            return [_without_docs(value) for value in node]
+        case _:
+            return node
+
+
+def _dimension(migration: Migration, name: str, url: str) -> Mapping[str, Any]:
+    dimension = migration.contract.dimensions[name]
+    key = migration.schema.field(dimension.key)
+    assert key is not None, "the contract has been checked against its schema"
+    relation = ".".join(quoted(part, "postgres") for part in dimension.relation.split("."))
+    columns = ", ".join(quoted(field, "postgres") for field in dimension.fields)
+    condition = f"{quoted(dimension.key, 'postgres')} = CAST(? AS {sql_type(key.type, 'postgres')})"
+    literal = {
+        "url": url,
+        "query": f"SELECT {columns} FROM {relation} WHERE {condition}",
+        "fields": dict(dimension.fields),
+        "rows": DIMENSION_ROWS,
+        "seconds": DIMENSION_SECONDS,
+    }
+    return {
+        "key": dimension.key,
+        "literal": json.dumps(literal, separators=(",", ":")),
+        "column": f"${name}",
+        "fields": [(field, names.dimension_column(name, field)) for field in dimension.fields],
+    }
+
+
+def _kpi(migration: Migration, name: str, revision: int) -> Mapping[str, Any]:
+    kpi = migration.kpis[name]
+    for part in kpi.grain:
+        if part.source.nullable:
+            raise Permanent(
+                f"kpis.{name}.grain.{part.name} is {part.source.name}, which may be null, but a key can't hold null "
+                "in the stream table; make the field required in the event schema, or leave it out of the grain"
+            )
+    grain, measures = kpi.select("flink")
+    return {
+        "sink": f"kpi_{name}",
+        "relation": f"stream.{names.stream_table(name, revision)}",
+        "columns": [(column, sql_type(kind, "flink")) for column, kind in kpi.column_types()],
+        "key": [column for column, _ in grain],
+        "grain": grain,
+        "measures": measures,
+    }
+
+
+def _flink_span(span: object) -> str:
+    assert isinstance(span, timedelta)
+    return f"{span // timedelta(seconds=1)} s"
+
+
+def _name(identifier: str) -> str:
+    return quoted(identifier, "flink")
+
+
+def _path(table: str) -> str:
+    return ".".join(_name(part) for part in ("lake", *table.split(".")))
+
+
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
