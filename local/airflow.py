@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 from local import credentials, postgres, rest
 from local.errors import StackError
 from local.paths import write_private
-from local.settings import Program, Settings, base_env
+from local.settings import Process, Program, Settings, base_env
 
 # Component -> arguments. Logs are files on this machine, so nobody needs the log servers, which would
 # listen on all interfaces.
@@ -53,8 +53,8 @@ def prepare(settings: Settings) -> None:
     write_private(mark, version + "\n")
 
 
-def is_ready(settings: Settings, name: str, since: datetime) -> bool:
-    """Whether the process serves (api-server) or has sent a heartbeat after `since` (the others).
+def is_ready(settings: Settings, name: str, process: Process) -> bool:
+    """Whether the process serves (api-server) or has sent a heartbeat since its start (the others).
 
     Airflow calls a component healthy by its last heartbeat, so one just killed still looks well.
     """
@@ -65,7 +65,7 @@ def is_ready(settings: Settings, name: str, since: datetime) -> bool:
         return bool(health["metadatabase"]["status"] == "healthy")
     key = _HEALTH_NAMES[name]
     beat = (health.get(key) or {}).get(f"latest_{key}_heartbeat")
-    return beat is not None and datetime.fromisoformat(beat) > since
+    return beat is not None and datetime.fromisoformat(beat) >= process.since + timedelta(seconds=1)
 
 
 def _installed_version(settings: Settings) -> str:
@@ -89,8 +89,3 @@ def _run(settings: Settings, *arguments: str) -> None:
 
 def _env(settings: Settings) -> dict[str, str]:
     return base_env(settings.world) | settings.env()
-
-
-def now() -> datetime:
-    """The wall clock, UTC: heartbeats are judged against it."""
-    return datetime.now(UTC)

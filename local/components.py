@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from local import airflow, flink, kafka, postgres, registry
-from local.settings import Program, Settings
+from local.settings import Process, Program, Settings
 
 
 def _nothing(_: Settings) -> None:
@@ -19,13 +18,13 @@ def _nothing(_: Settings) -> None:
 class Component:
     """One process of the stack and how to bring it up.
 
-    needs: components that must be ready before `prepare` runs; patience: seconds from start to ready;
-    ready: given the settings and the process' start; finish: done each time once it is ready.
+        needs: components that must be ready before `prepare` runs; patience: seconds from start to ready;
+    ready: whether the process given serves; finish: done each time once it is ready.
     """
 
     name: str
     program: Callable[[Settings], Program]
-    ready: Callable[[Settings, datetime], bool]
+    ready: Callable[[Settings, Process], bool]
     port: str | None = None
     needs: tuple[str, ...] = ()
     prepare: Callable[[Settings], None] = _nothing
@@ -42,15 +41,15 @@ class Chore:
     do: Callable[[Settings], None]
 
 
-def _whenever(probe: Callable[[Settings], bool]) -> Callable[[Settings, datetime], bool]:
-    return lambda settings, _since: probe(settings)
+def _whenever(probe: Callable[[Settings], bool]) -> Callable[[Settings, Process], bool]:
+    return lambda settings, _process: probe(settings)
 
 
 def _airflow(name: str, port: str | None = None) -> Component:
     return Component(
         name,
         partial(airflow.program, name=name),
-        lambda settings, since: airflow.is_ready(settings, name, since),
+        lambda settings, process: airflow.is_ready(settings, name, process),
         port=port,
         needs=("airflow-database",),
         patience=120.0,
@@ -82,9 +81,7 @@ COMPONENTS = (
         port="flink",
         needs=("flink-files",),
     ),
-    Component(
-        "taskmanager", flink.taskmanager, _whenever(flink.taskmanager_is_ready), needs=("flink-files",)
-    ),
+    Component("taskmanager", flink.taskmanager, flink.taskmanager_is_ready, needs=("flink-files",)),
     _airflow("api-server", port="airflow"),
     _airflow("scheduler"),
     _airflow("dag-processor"),

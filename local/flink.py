@@ -11,7 +11,7 @@ import yaml
 from local import rest
 from local.errors import StackError
 from local.paths import Installation, write_private
-from local.settings import HOST, Program, Settings, base_env, java
+from local.settings import HOST, Process, Program, Settings, base_env, java
 
 SLOTS = 8
 
@@ -136,19 +136,25 @@ def jobmanager_is_ready(settings: Settings) -> bool:
     return isinstance(rest.get(f"{settings.flink_url}/overview"), dict)
 
 
-def taskmanager_is_ready(settings: Settings) -> bool:
-    """Whether the TaskManager has offered its slots."""
-    overview = rest.get(f"{settings.flink_url}/overview")
-    return isinstance(overview, dict) and overview.get("slots-total") == SLOTS
+def taskmanager_is_ready(settings: Settings, process: Process) -> bool:
+    """Whether this very TaskManager has offered its slots: a killed one stays listed for seconds."""
+    answer = rest.get(f"{settings.flink_url}/taskmanagers")
+    listed = answer.get("taskmanagers", []) if isinstance(answer, dict) else []
+    return any(one["id"] == f"local-{process.pid}" and one["slotsNumber"] == SLOTS for one in listed)
 
 
 def _program(settings: Settings, role: str) -> Program:
     installation = settings.world.installation
     home, state = installation.flink_home, settings.world.home / "flink"
+    script = str(home / "bin" / f"{role}.sh")
+    # The scripts exec, so the process that supervisord knows is the JVM, and $$ is its pid.
+    argv: tuple[str, ...] = ("/bin/bash", script, "start-foreground")
+    if role == "taskmanager":
+        command = 'exec /bin/bash "$0" start-foreground -D "taskmanager.resource-id=local-$$"'
+        argv = ("/bin/bash", "-c", command, script)
     return Program(
         name=role,
-        # The script execs, so the process that supervisord knows is the JVM.
-        argv=("/bin/bash", str(home / "bin" / f"{role}.sh"), "start-foreground"),
+        argv=argv,
         env=base_env(settings.world)
         | {
             "JAVA_HOME": str(Path(java()).resolve().parent.parent),

@@ -49,6 +49,9 @@ def properties(settings: Settings) -> dict[str, str]:
         # Flink's exactly-once producers ask for as much as fifteen minutes.
         "transaction.max.timeout.ms": "900000",
         "group.initial.rebalance.delay.ms": "0",
+        # A killed broker is let in again when its old session ends: 9 s by default.
+        "broker.session.timeout.ms": "4000",
+        "broker.heartbeat.interval.ms": "1000",
         "num.network.threads": "2",
         "num.io.threads": "4",
         "num.partitions": "1",

@@ -16,7 +16,7 @@ from local.components import BY_NAME, CHORES, COMPONENTS, STOP_ORDER, Chore, Com
 from local.errors import StackError
 from local.paths import World
 from local.settings import HOST, Settings, decide, recall
-from local.supervisor import Supervisor
+from local.supervisor import State, Supervisor
 
 Tell = Callable[[str], None]
 
@@ -84,12 +84,12 @@ def restart(world: World, names: Iterable[str], tell: Tell) -> None:
 def is_ready(settings: Settings, supervisor: Supervisor, component: Component) -> bool:
     """Whether the component's process runs and its probe succeeds."""
     state = supervisor.states().get(component.name)
-    return (
-        state is not None
-        and state.word == "RUNNING"
-        and state.since is not None
-        and component.ready(settings, state.since)
-    )
+    return state is not None and serves(settings, state, component)
+
+
+def serves(settings: Settings, state: State, component: Component) -> bool:
+    """The same for a state that was just asked for."""
+    return state.word == "RUNNING" and state.process is not None and component.ready(settings, state.process)
 
 
 @contextmanager
@@ -175,8 +175,7 @@ class _Start:
             if seconds > 1:
                 self._tell(f"{step.name:<17} done     {seconds:5.1f} s")
             return
-        state = self._supervisor.states()[step.name]
-        if state.pid is None:
+        if self._supervisor.states()[step.name].process is None:
             step.prepare(self._settings)
             self._supervisor.start_program(step.name)
         self._await(step)
@@ -188,8 +187,10 @@ class _Start:
         """Poll until ready: none of these servers tells by itself when it is."""
         log = self._settings.world.logs / f"{component.name}.log"
         deadline = time.monotonic() + component.patience
-        while not is_ready(self._settings, self._supervisor, component):
+        while True:
             state = self._supervisor.states().get(component.name)
+            if state is not None and serves(self._settings, state, component):
+                return
             word = "unknown, supervisord does not answer" if state is None else state.word
             if word == "FATAL" or time.monotonic() > deadline:
                 last = "\n  ".join(tail(log, 15)) or "(empty)"
@@ -197,7 +198,7 @@ class _Start:
                     f"{component.name} is not ready after {component.patience:.0f} s, its state is {word}. "
                     f"The end of {log}:\n  {last}"
                 )
-            if self._stop.wait(0.1):
+            if self._stop.wait(0.25):
                 raise StackError(f"{component.name}: given up, since another component failed")
 
 

@@ -8,6 +8,7 @@ import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from local import credentials, ports
@@ -69,6 +70,14 @@ class Settings:
             "lake": str(self.world.lake),
             "evidence": str(self.world.evidence),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A component that runs. since: its start, UTC, cut to the second."""
+
+    pid: int
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)

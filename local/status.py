@@ -21,14 +21,14 @@ def table(world: World) -> str:
     for component in COMPONENTS:
         state = states.get(component.name)
         word = "stopped"
-        if state is not None and state.pid is not None:
+        if state is not None and state.process is not None:
             word = "ready" if lifecycle.is_ready(settings, supervisor, component) else "starting"
         elif state is not None and state.word in ("FATAL", "BACKOFF"):
             word = f"down ({state.word})"
         memory = _memory(state)
         total += memory
         port = str(settings.ports[component.port]) if component.port else ""
-        pid = str(state.pid) if state is not None and state.pid else ""
+        pid = str(state.process.pid) if state is not None and state.process else ""
         lines.append(f"{component.name:<15}{word:<13}{pid:>8}{port:>7}{memory:>9.0f}  {_age(state)}")
     own = supervisor.pid()
     memory = pss(own) if own else 0.0
@@ -50,16 +50,17 @@ def pss(pid: int) -> float:
 
 def _memory(state: State | None) -> float:
     """Of the component with all its children, MiB."""
-    if state is None or state.pid is None:
+    if state is None or state.process is None:
         return 0.0
-    below = processes.descendants(state.pid, processes.all_processes())
-    return sum(pss(pid) for pid in (state.pid, *(process.pid for process in below)))
+    root = state.process.pid
+    below = processes.descendants(root, processes.all_processes())
+    return sum(pss(pid) for pid in (root, *(process.pid for process in below)))
 
 
 def _age(state: State | None) -> str:
-    if state is None or state.since is None:
+    if state is None or state.process is None:
         return ""
-    seconds = int((datetime.now(UTC) - state.since).total_seconds())
+    seconds = int((datetime.now(UTC) - state.process.since).total_seconds())
     if seconds >= 3600:
         return f"{seconds // 3600}h {seconds % 3600 // 60}m"
     return f"{seconds // 60}m {seconds % 60}s"

@@ -19,17 +19,16 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 from local import processes
 from local.errors import StackError
 from local.paths import World, write_private
-from local.settings import Program
+from local.settings import Process, Program
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What supervisord knows of a component. since: its last start, UTC; pid: None unless it runs."""
+    """What supervisord knows of a component, in its own word; process: None unless it runs."""
 
     name: str
     word: str
-    pid: int | None
-    since: datetime | None
+    process: Process | None
 
 
 class Supervisor:
@@ -78,14 +77,14 @@ class Supervisor:
     def answers(self) -> bool:
         """Whether supervisord takes orders."""
         try:
-            return bool(self._rpc().getState()["statename"] == "RUNNING")
+            return bool(self._call("getState")["statename"] == "RUNNING")
         except (OSError, xmlrpc.client.Error):
             return False
 
     def states(self) -> Mapping[str, State]:
         """All components by name; empty when supervisord does not run."""
         try:
-            found: Any = self._rpc().getAllProcessInfo()
+            found: Any = self._call("getAllProcessInfo")
         except (OSError, xmlrpc.client.Error):
             return {}
         return {info["name"]: _state(info) for info in found}
@@ -93,7 +92,7 @@ class Supervisor:
     def start_program(self, name: str) -> None:
         """Ask for a start; does nothing when it runs."""
         try:
-            self._rpc().startProcess(name, False)
+            self._call("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode != Faults.ALREADY_STARTED:
                 raise StackError(f"supervisord refused to start {name}: {fault.faultString}") from fault
@@ -103,7 +102,7 @@ class Supervisor:
         waiting = set(names)
         for name in sorted(waiting):
             try:
-                self._rpc().stopProcess(name, False)
+                self._call("stopProcess", name, False)
             except xmlrpc.client.Fault as fault:
                 if fault.faultCode not in (Faults.NOT_RUNNING, Faults.BAD_NAME):
                     raise StackError(f"supervisord refused to stop {name}: {fault.faultString}") from fault
@@ -112,7 +111,7 @@ class Supervisor:
         deadline = time.monotonic() + 60
         while waiting and time.monotonic() < deadline:
             states = self.states()
-            waiting = {name for name in waiting if name in states and states[name].pid is not None}
+            waiting = {name for name in waiting if name in states and states[name].process is not None}
             time.sleep(0.05)
         if waiting:
             raise StackError(f"{', '.join(sorted(waiting))} did not stop within 60 s: see {self._world.logs}")
@@ -124,7 +123,7 @@ class Supervisor:
             return
         daemon = processes.look(pid)
         try:
-            self._rpc().shutdown()
+            self._call("shutdown")
         except (OSError, xmlrpc.client.Error):
             if daemon is not None:
                 processes.end([daemon])
@@ -151,10 +150,15 @@ class Supervisor:
             shutil.rmtree(self._world.socket.parent, ignore_errors=True)
             self._world.make_folders()
 
-    def _rpc(self) -> Any:
-        # A new one each time: a proxy is not safe between threads.
+    def _call(self, method: str, *arguments: Any) -> Any:
+        """One order; OSError when nobody listens, xmlrpc.client.Fault when it is refused."""
+        # A connection for each: a shared one is not safe between threads.
         transport = SupervisorTransport(None, None, f"unix://{self._world.socket}")
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        try:
+            proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+            return getattr(proxy.supervisor, method)(*arguments)
+        finally:
+            transport.close()
 
     def _render(self, programs: Iterable[Program]) -> str:
         run, logs = self._world.run, self._world.logs
@@ -201,9 +205,9 @@ class Supervisor:
 
 
 def _state(info: Mapping[str, Any]) -> State:
-    runs = info["pid"] != 0
-    since = datetime.fromtimestamp(info["start"], UTC) if runs else None
-    return State(info["name"], info["statename"], info["pid"] or None, since)
+    pid = info["pid"]
+    process = Process(pid, datetime.fromtimestamp(info["start"], UTC)) if pid else None
+    return State(info["name"], info["statename"], process)
 
 
 def _plain(value: Path | str) -> str:
