@@ -1,0 +1,85 @@
+-- Where did each picked event go? The ids are followed wherever their partner lies: another day, another segment.
+-- One row of walked is one event: its values on both sides, the step at which it enters the walk and the step at
+-- which it leaves it ({{ never }}: never).
+CREATE OR REPLACE TEMP TABLE stream_rows AS
+SELECT
+    {{ id }} AS id, arrived_at,
+    row_number() OVER (PARTITION BY {{ id }} ORDER BY kafka_partition, kafka_offset) AS copy,
+    {% for c in columns %}{{ c.column }} AS {{ c.stream }}{{ ", " if not loop.last }}{% endfor %}
+FROM stream_events_of_all_days AS e
+SEMI JOIN picked AS p ON e.{{ id }} = p.id;
+
+-- Of several batch rows of one id the one that equals the stream's is kept, so that a mere copy is a mere copy.
+CREATE OR REPLACE TEMP TABLE batch_rows AS
+SELECT
+    b.id, b.key,
+    row_number() OVER (
+        PARTITION BY b.id
+        ORDER BY
+            {% for c in columns %}b.{{ c.batch }} IS NOT DISTINCT FROM s.{{ c.stream }}{{ " AND " if not loop.last }}{% endfor %} DESC,
+            {% for c in columns %}b.{{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
+    ) AS copy,
+    {% for c in columns %}b.{{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
+FROM (
+    SELECT {{ id }} AS id, {{ key }} AS key, {% for c in columns %}{{ c.column }} AS {{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
+    FROM batch_events_of_all_days AS e
+    SEMI JOIN picked AS p ON e.{{ id }} = p.id
+) AS b
+LEFT JOIN stream_rows AS s ON b.id = s.id AND s.copy = 1;
+
+CREATE OR REPLACE TEMP TABLE batch_only AS
+SELECT
+    b.id, b.key,
+    b.id IN (SELECT {{ id }} FROM late) AS is_late,
+    b.id IN (SELECT event_id FROM rejected WHERE event_id IS NOT NULL) AS is_rejected,
+    b.id IN (SELECT event_id FROM bronze WHERE reason IS NULL AND event_id IS NOT NULL) AS is_in_bronze
+FROM batch_rows AS b
+ANTI JOIN stream_rows AS s ON b.id = s.id
+WHERE b.copy = 1;
+
+-- A rejected record without an id stands for at most one missing id of its key.
+CREATE OR REPLACE TEMP TABLE fates AS
+SELECT
+    id,
+    CASE
+        WHEN is_late THEN {{ step.late }}
+        WHEN is_rejected OR nth <= nameless THEN {{ step.rejected }}
+        WHEN is_in_bronze THEN {{ step.lost_in_stream }}
+        ELSE {{ step.not_arrived }}
+    END AS leaves
+FROM (
+    SELECT
+        o.*, coalesce(r.nameless, 0) AS nameless,
+        row_number() OVER (PARTITION BY o.key, o.is_late OR o.is_rejected ORDER BY o.is_in_bronze, o.id) AS nth
+    FROM batch_only AS o
+    LEFT JOIN (
+        SELECT key, count(*) AS nameless FROM rejected WHERE event_id IS NULL AND key IS NOT NULL GROUP BY key
+    ) AS r ON o.key = r.key
+);
+
+CREATE OR REPLACE TEMP TABLE walked AS
+SELECT row_number() OVER (ORDER BY id, kind, copy) AS row, * EXCLUDE (kind, copy)
+FROM (
+    SELECT
+        coalesce(b.id, s.id) AS id, 0 AS kind, 1 AS copy, b.id IS NOT NULL AS in_batch, s.id IS NOT NULL AS in_stream,
+        CASE
+            WHEN b.id IS NOT NULL THEN 0
+            WHEN s.arrived_at >= {{ batch_through }} THEN {{ step.after_batch_cut }}
+            ELSE {{ step.not_in_batch }}
+        END AS enters,
+        coalesce(f.leaves, {{ never }}) AS leaves,
+        {% for c in columns %}b.{{ c.batch }}, s.{{ c.stream }}{{ ", " if not loop.last }}{% endfor %}
+    FROM (SELECT * FROM batch_rows WHERE copy = 1) AS b
+    FULL JOIN (SELECT * FROM stream_rows WHERE copy = 1) AS s ON b.id = s.id
+    LEFT JOIN fates AS f ON b.id = f.id
+    UNION ALL BY NAME
+    SELECT
+        id, 1 AS kind, copy, TRUE AS in_batch, FALSE AS in_stream, 0 AS enters, {{ step.duplicate_in_batch }} AS leaves,
+        {% for c in columns %}{{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
+    FROM batch_rows WHERE copy > 1
+    UNION ALL BY NAME
+    SELECT
+        id, 2 AS kind, copy, FALSE AS in_batch, TRUE AS in_stream, {{ step.duplicate_in_stream }} AS enters, {{ never }} AS leaves,
+        {% for c in columns %}{{ c.stream }}{{ ", " if not loop.last }}{% endfor %}
+    FROM stream_rows WHERE copy > 1
+)

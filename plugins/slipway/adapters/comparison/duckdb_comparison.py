@@ -1,0 +1,163 @@
+"""The comparison itself: one DuckDB session, one pass for all measures of a KPI, never a loop over rows."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+
+from slipway.adapters.comparison.kpi_comparison import KpiComparison
+from slipway.adapters.comparison.relations import Relations, event_columns
+from slipway.adapters.comparison.templates import Templates, quoted_all, zone_of
+from slipway.adapters.comparison.warehouse import Warehouse
+from slipway.domain.accounting import Compared, ComparedKpi, Counted, Hidden, LatenessClass, lateness_bounds
+from slipway.domain.contract import Migration
+from slipway.domain.evidence import Balance, Digest
+from slipway.domain.rendering import quoted
+from slipway.ports import EvidenceStore, LakeFiles, Question
+
+
+class DuckDBComparison:
+    """slipway.ports.Comparison on DuckDB.
+
+    templates: the folder include/sql/reconcile. work: where files lie until the store has them, and where
+    DuckDB spills. memory: DuckDB's limit, such as 2GB.
+    """
+
+    def __init__(self, warehouse: Warehouse, templates: Path, work: Path, memory: str = "2GB") -> None:
+        self._warehouse = warehouse
+        self._templates = Templates(templates)
+        self._work = work
+        self._memory = memory
+
+    def version(self) -> str:
+        """Return the engine and its version."""
+        return f"duckdb {duckdb.__version__}"
+
+    def count(
+        self, migration: Migration, files: LakeFiles, offsets: Mapping[int, int], earliest: Mapping[int, int]
+    ) -> Counted:
+        """Count where every record below the end offsets went."""
+        with self._session() as (connection, _):
+            Relations(connection, migration).lake(files, offsets, earliest)
+            identity = quoted(migration.contract.events.id, "duckdb")
+            counted = connection.execute(self._templates.render("count_records", id=identity)).fetchall()[0]
+            partitions = connection.execute(self._templates.render("partitions")).fetchall()
+            backwards = connection.execute(self._templates.render("backwards")).fetchall()
+        *balance, unaccounted = (int(number or 0) for number in counted)
+        return Counted(
+            balance=Balance(*balance),
+            absent={int(partition): int(absent) for partition, absent, _ in partitions if absent > 0},
+            unaccounted=unaccounted,
+            last_arrival={int(partition): last for partition, _, last in partitions if last is not None},
+            backwards=tuple((int(partition), int(offset)) for partition, offset in backwards),
+        )
+
+    def compare(self, migration: Migration, question: Question, store: EvidenceStore) -> Compared:
+        """Compare all KPIs and keep what was compared."""
+        with self._session() as (connection, work), self._warehouse.attached(connection):
+            relations = Relations(connection, migration)
+            relations.lake(question.files, question.offsets, {})
+            relations.warehouse(question)
+            relations.stream_events(question.first, question.last)
+            self._seen(connection, migration, question)
+            kpis: dict[str, ComparedKpi] = {}
+            hidden: list[Hidden] = []
+            for model in sorted({kpi.batch.events for kpi in migration.contract.kpis.values()}):
+                relations.choose_batch_events(model)
+                connection.execute("CREATE OR REPLACE TEMP TABLE picked_by_any (id VARCHAR)")
+                for name, kpi in migration.kpis.items():
+                    if migration.contract.kpis[name].batch.events != model:
+                        continue
+                    one = KpiComparison(connection, self._templates, migration, kpi, question)
+                    one.compare()
+                    connection.execute("INSERT INTO picked_by_any SELECT id FROM picked")
+                    relations.follow_batch_events(model)
+                    one.follow(relations.key_expression(model))
+                    rows, events = one.keep(work)
+                    kpis[name] = one.found(store.keep_file(rows), store.keep_file(events))
+                hidden += self._hidden(connection, migration, model, question)
+            lateness = self._lateness(connection, migration)
+        return Compared({name: kpis[name] for name in migration.kpis}, tuple(hidden), lateness)
+
+    def repeat(
+        self, migration: Migration, question: Question, kept: Mapping[str, Mapping[str, Path]]
+    ) -> Mapping[str, ComparedKpi]:
+        """Compare again from kept files; silver is folded again where the question names its files."""
+        found: dict[str, ComparedKpi] = {}
+        with self._session() as (connection, work), self._warehouse.attached(connection):
+            relations = Relations(connection, migration)
+            relations.lake(question.files, question.offsets, {})
+            relations.amended(question.revision, question.amendments)
+            relations.stream_events(question.first, question.last)
+            self._seen(connection, migration, question)
+            for name, kpi in migration.kpis.items():
+                one = KpiComparison(connection, self._templates, migration, kpi, question)
+                one.restore(kept[name]["rows"], kept[name]["events"], bool(question.files.silver_of_days))
+                rows, events = one.keep(work)
+                found[name] = one.found(_digest(rows), _digest(events))
+        return found
+
+    @contextmanager
+    def _session(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+        self._work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._work) as folder:
+            connection = duckdb.connect(
+                config={"memory_limit": self._memory, "temp_directory": str(Path(folder) / "spill")}
+            )
+            try:
+                connection.execute("SET TimeZone = 'UTC'")
+                yield connection, Path(folder)
+            finally:
+                connection.close()
+
+    def _seen(self, connection: duckdb.DuckDBPyConnection, migration: Migration, question: Question) -> None:
+        """Make `seen`: accepted and late events of closed days, each id once, with their lag in seconds."""
+        zone, identity = zone_of(migration), quoted(migration.contract.events.id, "duckdb")
+        wanted = ", ".join(quoted_all(list(event_columns(migration))))
+        days = f"business_day BETWEEN DATE '{question.first}' AND DATE '{question.closed_through}'"
+        ends = f"timezone({zone}, CAST(business_day + 1 AS TIMESTAMP))"
+        rows = " UNION ALL ".join(
+            f"SELECT {wanted}, arrived_at, kafka_partition, kafka_offset, business_day FROM {table} WHERE {days}"
+            for table in ("silver_of_days", "late")
+        )
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE seen AS SELECT {wanted}, (epoch_us(arrived_at) - epoch_us({ends})) / 1e6 AS lag"
+            f" FROM ({rows})"
+            f" QUALIFY row_number() OVER (PARTITION BY {identity} ORDER BY arrived_at, kafka_partition, kafka_offset) = 1"
+        )
+
+    def _hidden(
+        self, connection: duckdb.DuckDBPyConnection, migration: Migration, model: str, question: Question
+    ) -> list[Hidden]:
+        query = self._templates.render(
+            "hidden",
+            id=quoted(migration.contract.events.id, "duckdb"),
+            time=quoted(migration.contract.events.time, "duckdb"),
+            zone=zone_of(migration),
+            columns=quoted_all(list(event_columns(migration))),
+            closed_through=f"DATE '{question.closed_through}'",
+        )
+        rows = connection.execute(query).fetchall()
+        return [Hidden(model, day, kind, int(events), tuple(ids)) for day, kind, events, ids in rows]
+
+    def _lateness(
+        self, connection: duckdb.DuckDBPyConnection, migration: Migration
+    ) -> tuple[LatenessClass, ...]:
+        bounds = lateness_bounds(migration)
+        rows = connection.execute(self._templates.render("lateness", bounds=bounds)).fetchall()
+        return tuple(LatenessClass(_whole(after), _whole(before), int(events)) for after, before, events in rows)
+
+
+def _whole(value: int | Decimal | float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _digest(path: Path) -> Digest:
+    with path.open("rb") as file:
+        return Digest(hashlib.file_digest(file, "sha256").hexdigest())

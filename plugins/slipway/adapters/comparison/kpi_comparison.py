@@ -1,0 +1,212 @@
+"""One KPI's comparison: cells, tolerance, the walk of causes, and the files that let it be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from slipway.adapters.comparison.templates import KpiTemplates, Templates
+from slipway.domain.accounting import (
+    CauseTotal,
+    ComparedKpi,
+    DayTotal,
+    Difference,
+    Example,
+    Loss,
+    Number,
+    column_type,
+    compared_columns,
+    lateness_bounds,
+)
+from slipway.domain.contract import Migration
+from slipway.domain.evidence import Cause, Digest
+from slipway.domain.measures import CompiledKpi
+from slipway.domain.rendering import quoted, sql_type, text_literal
+from slipway.ports import Question
+
+LISTED = 200
+"""Differences and examples that evidence lists; all of them are in the kept files, and counted."""
+
+WHOLE = 10**12
+"""A bound in seconds that no lag reaches."""
+
+
+class KpiComparison:
+    """Steps to take in order: compare, follow (with `batch_events_of_all_days` made), keep, found."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        templates: Templates,
+        migration: Migration,
+        kpi: CompiledKpi,
+        question: Question,
+    ) -> None:
+        self._connection = connection
+        self._migration = migration
+        self._kpi = kpi
+        self._question = question
+        self._sql: KpiTemplates = templates.for_kpi(migration, kpi)
+
+    def compare(self) -> None:
+        """Put the four sides next to each other and pick the ids of the cells that differ."""
+        relations = {
+            "b": quoted(f"batch_rows__{self._kpi.name}", "duckdb"),
+            "e": f"({self._kpi.fold('duckdb', 'batch_events')})",
+            "r": f"({self._kpi.fold('duckdb', 'stream_events')})",
+            "s": quoted(f"stream_rows__{self._kpi.name}", "duckdb"),
+        }
+        self._connection.execute(self._sql("sides", sides=relations))
+        self._connection.execute(self._sql("cells"))
+        self._connection.execute(self._sql("pick_events"))
+
+    def follow(self, key: str) -> None:
+        """Find out where every picked event went. key: expression of a batch event's Kafka key."""
+        # A script's parameters belong to its last statement only, so instants stand in the SQL as literals.
+        through = f"TIMESTAMPTZ '{self._question.batch_through.isoformat()}'"
+        self._connection.execute(self._sql("follow_events", key=key, batch_through=through))
+
+    def restore(self, rows: Path, events: Path, fold_again: bool) -> None:
+        """Fill sides and walked from kept files; side r is folded afresh where silver is still there."""
+        measures = ", ".join(f"CAST({m.name} AS HUGEINT) AS {m.name}" for m in self._sql.measures)
+        keys = ", ".join(part.name for part in self._sql.grain)
+        kept = f"SELECT side, {keys}, {measures} FROM read_parquet({text_literal(str(rows))})"
+        if fold_again:
+            folded = {"r": f"({self._kpi.fold('duckdb', 'stream_events')})"}
+            self._connection.execute(self._sql("sides", sides=folded))
+            self._connection.execute(f"INSERT INTO sides BY NAME {kept} WHERE side <> 'r'")
+        else:
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE sides AS {kept}")
+        self._connection.execute(self._sql("cells"))
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE walked AS SELECT * FROM read_parquet({text_literal(str(events))})"
+        )
+
+    def keep(self, work: Path) -> tuple[Path, Path]:
+        """Write what was compared: all rows of the sides, and the events of the cells that differ."""
+        rows, events = work / f"{self._kpi.name}.rows.parquet", work / f"{self._kpi.name}.events.parquet"
+        keys = ", ".join(part.name for part in self._sql.grain)
+        # Parquet has no integer of 128 bits; a decimal without places holds the same.
+        measures = ", ".join(f"CAST({m.name} AS DECIMAL(38, 0)) AS {m.name}" for m in self._sql.measures)
+        self._write(f"SELECT side, {keys}, {measures} FROM sides ORDER BY ALL", rows)
+        self._write("SELECT * FROM walked ORDER BY row", events)
+        return rows, events
+
+    def found(self, rows: Digest, events: Digest) -> ComparedKpi:
+        """Walk the causes and return everything that was found."""
+        self._connection.execute(self._sql("walk"))
+        return ComparedKpi(
+            days=self._days(),
+            causes=self._causes(),
+            listed=self._listed(),
+            examples=self._examples(),
+            losses=self._losses(),
+            cells=self._one("SELECT count(*) FROM cells"),
+            differing=self._one("SELECT count(*) FROM differing"),
+            walked=self._one("SELECT count(*) FROM walked"),
+            crowded=self._one("SELECT count(*) FROM cells WHERE crowded"),
+            broken=self._one("SELECT count(*) FROM remainders WHERE remainder <> 0"),
+            rows=rows,
+            events=events,
+        )
+
+    def _days(self) -> tuple[DayTotal, ...]:
+        return tuple(
+            DayTotal(
+                day,
+                self._name(measure),
+                cells,
+                tolerated,
+                beyond,
+                engine,
+                self._number(measure, batch),
+                self._number(measure, recomputed),
+                self._number(measure, stream),
+            )
+            for day, measure, cells, tolerated, beyond, engine, batch, recomputed, stream in self._rows("day_totals")
+        )
+
+    def _causes(self) -> tuple[CauseTotal, ...]:
+        return tuple(
+            CauseTotal(
+                day, self._name(measure), Cause(cause), self._number(measure, net), self._number(measure, gross)
+            )
+            for day, measure, cause, net, gross in self._rows("cause_totals")
+        )
+
+    def _listed(self) -> tuple[Difference, ...]:
+        width = len(self._sql.grain)
+        listed = []
+        for row in self._rows("differences", most=LISTED):
+            day, measure, batch, recomputed, stream, beyond, remainder, shares = row[width:]
+            listed.append(
+                Difference(
+                    cell=self._cell(row),
+                    day=day,
+                    measure=self._name(measure),
+                    batch=self._number(measure, batch),
+                    recomputed=self._number(measure, recomputed),
+                    stream=self._number(measure, stream),
+                    beyond=beyond,
+                    shares={
+                        Cause(cause): self._number(measure, share)
+                        for cause, share in sorted((shares or {}).items())
+                    },
+                    remainder=self._number(measure, remainder),
+                )
+            )
+        return tuple(listed)
+
+    def _examples(self) -> tuple[Example, ...]:
+        return tuple(
+            Example(self._cell(row[1:]), row[0], Cause(row[-3]), int(row[-2]), tuple(row[-1]))
+            for row in self._rows("examples", most=LISTED)
+        )
+
+    def _losses(self) -> tuple[Loss, ...]:
+        measures = [m for m in self._sql.measures if m.measure.function in ("count", "count_distinct", "sum")]
+        if not measures:
+            return ()
+        bounds = lateness_bounds(self._migration)
+        ladder = f"(SELECT s.*, b.bound AS _bound FROM seen AS s JOIN (SELECT unnest({[*bounds, WHOLE]}) AS bound) AS b ON s.lag < b.bound)"
+        rows = self._rows(
+            "losses",
+            losing=measures,
+            bounds=bounds,
+            whole=WHOLE,
+            fold_bounds=self._kpi.fold("duckdb", ladder, extra=[("_bound", '"_bound"')]),
+        )
+        return tuple(
+            Loss(int(bound), self._name(index), self._number(index, lost), self._number(index, total))
+            for bound, index, lost, total in rows
+        )
+
+    def _rows(self, template: str, **context: Any) -> list[tuple[Any, ...]]:
+        closed = f"DATE '{self._question.closed_through}'"
+        return self._connection.execute(self._sql(template, closed_through=closed, **context)).fetchall()
+
+    def _one(self, query: str) -> int:
+        found = self._connection.execute(query).fetchone()
+        return int(found[0]) if found else 0
+
+    def _write(self, query: str, path: Path) -> None:
+        # One thread: the same rows must give the same bytes.
+        self._connection.execute("SET threads = 1")
+        self._connection.execute(f"COPY ({query}) TO {text_literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        self._connection.execute("RESET threads")
+
+    def _cell(self, row: tuple[Any, ...]) -> Mapping[str, str | None]:
+        return {part.name: value for part, value in zip(self._kpi.grain, row, strict=False)}
+
+    def _name(self, index: int) -> str:
+        return self._kpi.measures[index].name
+
+    def _number(self, index: int, value: int | None) -> Number:
+        places = self._sql.measures[index].places
+        if value is None or places == 0:
+            return value
+        return Decimal(value).scaleb(-places)

@@ -1,0 +1,213 @@
+"""Fills a DuckDB session with the relations that the reconciliation's SQL reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from urllib.parse import urlparse
+
+import duckdb
+
+from slipway.domain import names
+from slipway.domain.accounting import column_type, compared_columns
+from slipway.domain.contract import Migration
+from slipway.domain.measures import CompiledKpi
+from slipway.domain.rendering import quoted, sql_type, text_literal
+from slipway.errors import Permanent
+from slipway.ports import LakeFiles, Question
+
+Types = Mapping[str, str]
+
+_PLACE: Types = {"kafka_partition": "int", "kafka_offset": "long", "arrived_at": "timestamp"}
+_DDL: Types = {"int": "INTEGER", "long": "BIGINT", "timestamp": "TIMESTAMPTZ", "string": "VARCHAR", "date": "DATE"}
+
+
+def event_columns(migration: Migration) -> Types:
+    """Return the columns of events that any KPI compares, and their identity, with the contract's types."""
+    wanted = {migration.contract.events.id}
+    for kpi in migration.kpis.values():
+        wanted.update(compared_columns(migration, kpi))
+    return {name: column_type(migration, name) for name in sorted(wanted)}
+
+
+class Relations:
+    """The views and tables of one session, made by name: bronze, silver, late, batch_events, stream_events, ..."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, migration: Migration) -> None:
+        self._connection = connection
+        self._migration = migration
+        self._events = event_columns(migration)
+        self._id = quoted(migration.contract.events.id, "duckdb")
+
+    def lake(self, files: LakeFiles, offsets: Mapping[int, int], earliest: Mapping[int, int]) -> None:
+        """Make views of the lake's tables below the end offsets, and `ends`, the cut itself.
+
+        base of a partition: its first record that bronze holds or the topic still has.
+        """
+        connection = self._connection
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE ends (kafka_partition INTEGER, base BIGINT, next_offset BIGINT)"
+        )
+        rows = [(partition, earliest.get(partition, 0), end) for partition, end in sorted(offsets.items())]
+        if rows:
+            connection.executemany("INSERT INTO ends VALUES (?, ?, ?)", rows)
+        bronze = {**_PLACE, "event_id": "string", "reason": "string"}
+        rejected = {**_PLACE, "event_id": "string", "key": "string", "reason": "string"}
+        event = {**self._events, **_PLACE, "business_day": "date"}
+        self._parquet("bronze", files.bronze, bronze)
+        self._parquet("silver", files.silver, event)
+        self._parquet("silver_of_days", files.silver_of_days, event)
+        self._parquet("late", files.late, event)
+        self._parquet("rejected", files.rejected, rejected)
+        connection.execute(
+            "UPDATE ends SET base = least(ends.base, b.first) FROM"
+            " (SELECT kafka_partition, min(kafka_offset) AS first FROM bronze GROUP BY kafka_partition) AS b"
+            " WHERE ends.kafka_partition = b.kafka_partition"
+        )
+
+    def amended(self, revision: int, amendments: Sequence[int]) -> None:
+        """Make the table `amended`: places of late rows that count because somebody decided so."""
+        self._connection.execute(
+            "CREATE OR REPLACE TEMP TABLE amended (kafka_partition INTEGER, kafka_offset BIGINT)"
+        )
+        if amendments:
+            self._connection.execute(
+                "INSERT INTO amended SELECT DISTINCT kafka_partition, kafka_offset"
+                " FROM warehouse.stream.amended_event"
+                " WHERE migration = ? AND revision = ? AND list_contains(?, amendment_id)",
+                [self._migration.name, revision, list(amendments)],
+            )
+
+    def stream_events(self, first: date, last: date) -> None:
+        """Make `stream_events` (of the days) and `stream_events_of_all_days`: silver and amended late rows."""
+        wanted = ", ".join([*self._quoted(), *_PLACE])
+        amended = f"SELECT {wanted}, business_day FROM late SEMI JOIN amended USING (kafka_partition, kafka_offset)"
+        self._connection.execute(
+            "CREATE OR REPLACE TEMP VIEW stream_events_of_all_days AS"
+            f" SELECT {wanted}, business_day FROM silver UNION ALL {amended}"
+        )
+        between = f"BETWEEN DATE '{first}' AND DATE '{last}'"
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE stream_events AS SELECT {wanted} FROM"
+            f" (SELECT {wanted}, business_day FROM silver_of_days UNION ALL {amended})"
+            f" WHERE business_day {between}"
+        )
+
+    def warehouse(self, question: Question) -> None:
+        """Copy the days' rows of all KPIs and their events out of the warehouse, in one transaction of it."""
+        self._connection.execute("BEGIN TRANSACTION")
+        try:
+            self.amended(question.revision, question.amendments)
+            for kpi in self._migration.kpis.values():
+                self._kpi_rows(kpi, question)
+            for model in sorted({kpi.batch.events for kpi in self._migration.contract.kpis.values()}):
+                self._batch_events(model, question)
+        except duckdb.CatalogException as error:
+            self._connection.execute("ROLLBACK")
+            raise Permanent(
+                f"a table to compare is not in the warehouse: {error}; run provision, deploy and baseline first"
+            ) from error
+        except duckdb.Error:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def choose_batch_events(self, model: str) -> None:
+        """Point `batch_events` at one model's events of the days."""
+        days = quoted(f"batch_events__{model}", "duckdb")
+        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW batch_events AS SELECT * FROM {days}")
+
+    def follow_batch_events(self, model: str) -> None:
+        """Make `batch_events_of_all_days`: the days' events, and those of ids in `picked` that lie elsewhere.
+
+        The whole table is read only when an id of a differing cell has no batch event in the days.
+        """
+        unresolved = f"SELECT id FROM picked AS p ANTI JOIN batch_events AS b ON p.id = b.{self._id}"
+        relation = "SELECT * FROM batch_events"
+        if self._connection.execute(f"SELECT count(*) FROM ({unresolved})").fetchone() != (0,):
+            whole = f"warehouse.batch.{quoted(model, 'duckdb')}"
+            relation += (
+                f" UNION ALL SELECT {', '.join(self._typed(self.batch_columns(model)))} FROM {whole} AS w"
+                f" SEMI JOIN ({unresolved}) AS u ON w.{self._id} = u.id"
+            )
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE batch_events_of_all_days AS {relation}")
+
+    def batch_columns(self, model: str) -> Types:
+        """Return the columns to read of a batch event model; Permanent names those that it lacks."""
+        described = self._connection.execute(f"DESCRIBE warehouse.batch.{quoted(model, 'duckdb')}").fetchall()
+        present = {str(row[0]) for row in described}
+        lacking = sorted(set(self._events) - present)
+        if lacking:
+            raise Permanent(
+                f"batch.{model} has no column {', '.join(lacking)}; it must expose the identity, the time and every"
+                " field that a KPI uses, dimension fields as <dimension>__<field>"
+            )
+        return {**self._events, **{key: "string" for key in self.key_columns() if key in present}}
+
+    def key_columns(self) -> tuple[str, ...]:
+        """Return the fields that make up the Kafka key, when the key is one text field; else nothing."""
+        key = self._migration.contract.events.key
+        if len(key) != 1 or column_type(self._migration, key[0]) != "string":
+            return ()
+        return key
+
+    def key_expression(self, model: str) -> str:
+        """Return the expression of a batch event's Kafka key, NULL when the model does not expose it."""
+        present = [key for key in self.key_columns() if key in self.batch_columns(model)]
+        return quoted(present[0], "duckdb") if present else "CAST(NULL AS VARCHAR)"
+
+    def _kpi_rows(self, kpi: CompiledKpi, question: Question) -> None:
+        model = self._migration.contract.kpis[kpi.name].batch.model
+        table = names.stream_table(kpi.name, question.revision)
+        wanted = ", ".join(quoted(name, "duckdb") for name, _ in kpi.column_types())
+        day = quoted(kpi.day_column, "duckdb")
+        for target, source in (
+            (f"batch_rows__{kpi.name}", f"warehouse.batch.{quoted(model, 'duckdb')}"),
+            (f"stream_rows__{kpi.name}", f"warehouse.stream.{quoted(table, 'duckdb')}"),
+        ):
+            self._connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE {quoted(target, 'duckdb')} AS SELECT {wanted} FROM {source}"
+                f" WHERE {day} BETWEEN DATE '{question.first}' AND DATE '{question.last}'"
+            )
+
+    def _batch_events(self, model: str, question: Question) -> None:
+        time_column = quoted(self._migration.contract.events.time, "duckdb")
+        begin = _local_midnight(self._migration, question.first)
+        end = _local_midnight(self._migration, question.last + timedelta(days=1))
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {quoted(f'batch_events__{model}', 'duckdb')} AS"
+            f" SELECT {', '.join(self._typed(self.batch_columns(model)))} FROM warehouse.batch.{quoted(model, 'duckdb')}"
+            f" WHERE {time_column} >= TIMESTAMPTZ '{begin.isoformat()}'"
+            f" AND {time_column} < TIMESTAMPTZ '{end.isoformat()}'"
+        )
+
+    def _parquet(self, name: str, files: Sequence[str], columns: Types) -> None:
+        if files:
+            listed = ", ".join(text_literal(_path(file)) for file in files)
+            relation = f"read_parquet([{listed}], hive_partitioning = false)"
+            chosen = ", ".join(f"t.{quoted(column, 'duckdb')}" for column in columns)
+            self._connection.execute(
+                f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {chosen} FROM {relation} AS t JOIN ends AS e"
+                " ON t.kafka_partition = e.kafka_partition AND t.kafka_offset < e.next_offset"
+            )
+            return
+        empty = ", ".join(
+            f"CAST(NULL AS {sql_type(kind, 'duckdb')}) AS {quoted(column, 'duckdb')}"
+            for column, kind in columns.items()
+        )
+        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {empty} WHERE FALSE")
+
+    def _quoted(self) -> list[str]:
+        return [quoted(name, "duckdb") for name in self._events]
+
+    def _typed(self, columns: Types) -> Iterable[str]:
+        for name, kind in columns.items():
+            yield f"CAST({quoted(name, 'duckdb')} AS {sql_type(kind, 'duckdb')}) AS {quoted(name, 'duckdb')}"
+
+
+def _local_midnight(migration: Migration, day: date) -> datetime:
+    return datetime.combine(day, time(0), tzinfo=migration.zone)
+
+
+def _path(file: str) -> str:
+    return urlparse(file).path if file.startswith("file:") else file

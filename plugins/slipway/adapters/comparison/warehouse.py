@@ -1,0 +1,93 @@
+"""How DuckDB reads the warehouse: attached read-only, without a password in any SQL text."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+
+from slipway.domain.rendering import text_literal
+from slipway.errors import Permanent, Retryable
+
+
+class Warehouse(Protocol):
+    """Makes the warehouse known to a DuckDB connection as the read-only catalog `warehouse`."""
+
+    def attached(self, connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]: ...
+
+
+class PostgresWarehouse:
+    """A Postgres database. The password lies in a password file while the connection lasts, and nowhere else."""
+
+    def __init__(self, host: str, port: int, database: str, user: str, password: str) -> None:
+        self.host = host
+        self.port = port
+        self.database = database
+        self.user = user
+        self._password = password
+
+    @contextmanager
+    def attached(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Attach the database; Retryable when it can't be reached."""
+        load_extension(connection, "postgres_scanner")
+        with tempfile.TemporaryDirectory() as folder:
+            passfile = Path(folder) / "pgpass"
+            descriptor = os.open(passfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                fields = (self.host, str(self.port), self.database, self.user, self._password)
+                file.write(":".join(_escaped(field) for field in fields) + "\n")
+            parameters = {
+                "host": self.host,
+                "port": str(self.port),
+                "dbname": self.database,
+                "user": self.user,
+                "passfile": str(passfile),
+                "application_name": "slipway reconcile",
+            }
+            try:
+                connection.execute(
+                    f"ATTACH {text_literal(_conninfo(parameters))} AS warehouse (TYPE postgres, READ_ONLY)"
+                )
+            except duckdb.Error as error:
+                raise Retryable(
+                    f"the warehouse at {self.host}:{self.port} can't be read as {self.user}: {error};"
+                    " check that Postgres runs and what the connection slipway_warehouse says"
+                ) from error
+            try:
+                yield
+            finally:
+                connection.execute("DETACH warehouse")
+
+
+def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load an extension from its Python package, so that nothing is fetched while a task runs."""
+    from duckdb_extensions import import_extension
+
+    try:
+        connection.execute(f"LOAD {name}")
+    except duckdb.Error:
+        try:
+            import_extension(name, con=connection)
+            connection.execute(f"LOAD {name}")
+        except (ImportError, duckdb.Error) as error:
+            package = f"duckdb-extension-{name.replace('_', '-')}"
+            raise Permanent(
+                f"DuckDB {duckdb.__version__} can't load {name}: {error};"
+                f" install {package}=={duckdb.__version__}"
+            ) from error
+
+
+def _escaped(field: str) -> str:
+    return field.replace("\\", "\\\\").replace(":", "\\:")
+
+
+def _conninfo(parameters: Mapping[str, str]) -> str:
+    def value(text: str) -> str:
+        return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+    return " ".join(f"{key}={value(text)}" for key, text in parameters.items())

@@ -1,0 +1,240 @@
+"""A small migration with every kind of measure, and both of its sides on files: what a comparison test starts from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from slipway.adapters.comparison import DuckDBComparison
+from slipway.domain.avro import parse_schema
+from slipway.domain.contract import Contract, Migration, compile_migration
+from slipway.ports import LakeFiles, Question
+
+REPO = Path(__file__).resolve().parents[2]
+TEMPLATES = REPO / "include" / "sql" / "reconcile"
+FIRST = date(2026, 3, 1)
+
+SCHEMA = """{"type": "record", "name": "Trip", "fields": [
+ {"name": "trip_id", "type": "string", "doc": "Identity"},
+ {"name": "rider", "type": "string", "doc": "Kafka key"},
+ {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["A", "B"]}, "doc": "What it is"},
+ {"name": "started", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When, UTC"},
+ {"name": "zone", "type": ["null", "string"], "doc": "Where; null when unknown"},
+ {"name": "fare", "type": ["null", "int"], "doc": "Cents"},
+ {"name": "miles", "type": ["null", "double"], "doc": "Miles"}]}"""
+
+
+def migration(**parity: Any) -> Migration:
+    """Return the compiled migration `trips`; keywords replace parts of `parity`."""
+    contract = {
+        "migration": "trips",
+        "description": "Trips by day and zone",
+        "owners": {"data_owner": ("ana",)},
+        "events": {
+            "topic": "raw-trips",
+            "schema": "trips.avsc",
+            "key": ("rider",),
+            "id": "trip_id",
+            "time": "started",
+            "traffic": {"peak_per_second": 10, "mean_bytes": 100},
+        },
+        "parity": {
+            "timezone": "America/New_York",
+            "accept_late": "24h",
+            "lateness_classes": ("0m", "6h", "24h"),
+            "from": FIRST,
+            **parity,
+        },
+        "dimensions": {"cabs": {"relation": "ops.cabs", "key": "rider", "fields": {"weight": "long"}}},
+        "kpis": {
+            "trips_daily": {
+                "grain": {"day": "day(started)", "zone": "zone"},
+                "segments": ("zone",),
+                "measures": {
+                    "trips": {"count": "*"},
+                    "short": {"count": "*", "where": "fare < 500"},
+                    "fares": {"sum": "fare", "tolerance": {"relative": 0.01}},
+                    "weights": {"sum": "cabs.weight"},
+                    "riders": {"count_distinct": "rider"},
+                    "first": {"min": "started"},
+                    "dearest": {"max": "fare"},
+                    "mean_miles": {"avg": "miles"},
+                },
+                "batch": {"model": "trips_daily", "events": "trip_events"},
+            }
+        },
+        "gates": {"observe": {"closed_days": 2}, "sign_offs": {"data_owner": 1}},
+    }
+    return compile_migration(Contract.model_validate(contract), parse_schema(SCHEMA))
+
+
+@dataclass(frozen=True)
+class Trip:
+    """One event as a side has it. weight: of the dimension, as it was looked up."""
+
+    trip_id: str
+    rider: str
+    kind: str
+    started: datetime
+    zone: str | None
+    fare: int | None
+    miles: float | None
+    cabs__weight: int | None
+
+    def but(self, **changes: Any) -> Trip:
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass
+class TwoSides:
+    """What each table holds; arrivals follow the order in which records are added to the topic."""
+
+    folder: Path
+    migration: Migration = field(default_factory=migration)
+    batch: list[Trip] = field(default_factory=list)
+    silver: list[tuple[Trip, int]] = field(default_factory=list)
+    late: list[tuple[Trip, int]] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    bronze: list[dict[str, Any]] = field(default_factory=list)
+    amended: list[int] = field(default_factory=list)
+    days: int = 3
+    batch_rows: str = "SELECT * FROM folded"
+    stream_rows: str = "SELECT * FROM folded"
+
+    def arrive(self, trip_id: str | None, at: datetime | None = None, reason: str | None = None) -> int:
+        """Append a record to bronze and return its offset."""
+        offset = len(self.bronze)
+        self.bronze.append(
+            {
+                "kafka_partition": 0,
+                "kafka_offset": offset,
+                "arrived_at": at or datetime(2026, 3, 1, 6, tzinfo=UTC) + timedelta(seconds=offset),
+                "event_id": trip_id,
+                "reason": reason,
+            }
+        )
+        return offset
+
+    def accept(self, trip: Trip, at: datetime | None = None) -> None:
+        self.silver.append((trip, self.arrive(trip.trip_id, at)))
+
+    def come_late(self, trip: Trip) -> int:
+        offset = self.arrive(trip.trip_id, self.migration.closes_at(self._day(trip)) + timedelta(hours=1))
+        self.late.append((trip, offset))
+        return offset
+
+    def reject(self, key: str | None, trip_id: str | None = None) -> None:
+        offset = self.arrive(trip_id, reason="not json")
+        self.rejected.append(
+            {**self._place(offset), "event_id": trip_id, "key": key, "reason": "not json"}
+        )
+
+    def comparison(self) -> DuckDBComparison:
+        return DuckDBComparison(self, TEMPLATES, self.folder / "work")
+
+    def files(self) -> LakeFiles:
+        event = {**_EVENT, **_PLACE, "business_day": pa.date32()}
+        silver = self._write("silver", [self._event(*row) for row in self.silver], event)
+        late = self._write("late", [self._event(*row) for row in self.late], event)
+        bronze = self._write("bronze", self.bronze, {**_PLACE, "event_id": pa.string(), "reason": pa.string()})
+        kinds = {**_PLACE, "event_id": pa.string(), "key": pa.string(), "reason": pa.string()}
+        return LakeFiles(bronze, silver, silver, late, self._write("rejected", self.rejected, kinds))
+
+    def question(self) -> Question:
+        last = FIRST + timedelta(days=self.days - 1)
+        return Question(
+            revision=1,
+            offsets={0: len(self.bronze)},
+            files=self.files(),
+            first=FIRST,
+            closed_through=last,
+            last=last,
+            batch_through=self.question_batch_through(),
+            amendments=(1,) if self.amended else (),
+        )
+
+    def question_batch_through(self) -> datetime:
+        return self.migration.closes_at(FIRST + timedelta(days=self.days - 1)) + timedelta(days=9)
+
+    @contextmanager
+    def attached(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Stand in for Postgres: the tables that dbt and the stream job would have made."""
+        connection.execute("ATTACH ':memory:' AS warehouse")
+        for schema in ("batch", "stream"):
+            connection.execute(f"CREATE SCHEMA warehouse.{schema}")
+        self._table(connection, "warehouse.batch.trip_events", [dataclasses.asdict(t) for t in self.batch], _EVENT)
+        kpi = self.migration.kpis["trips_daily"]
+        connection.execute(f"CREATE TEMP VIEW folded AS {kpi.fold('duckdb', 'warehouse.batch.trip_events')}")
+        connection.execute(f"CREATE TABLE warehouse.batch.trips_daily AS {self.batch_rows}")
+        connection.execute("DROP VIEW folded")
+        seen = [self._event(t, o) for t, o in [*self.silver, *[row for row in self.late if row[1] in self.amended]]]
+        self._table(connection, "streamed", seen, {**_EVENT, **_PLACE, "business_day": pa.date32()})
+        connection.execute(f"CREATE TEMP VIEW folded AS {kpi.fold('duckdb', 'streamed')}")
+        connection.execute(f"CREATE TABLE warehouse.stream.trips_daily__r1 AS {self.stream_rows}")
+        connection.execute("DROP VIEW folded")
+        connection.execute(
+            "CREATE TABLE warehouse.stream.amended_event AS SELECT 'trips' AS migration, 1 AS revision,"
+            " 1 AS amendment_id, 0 AS kafka_partition, unnest(?::BIGINT[]) AS kafka_offset",
+            [self.amended],
+        )
+        yield
+
+    def _day(self, trip: Trip) -> date:
+        return self.migration.business_day(trip.started)
+
+    def _place(self, offset: int) -> dict[str, Any]:
+        row = self.bronze[offset]
+        return {name: row[name] for name in ("kafka_partition", "kafka_offset", "arrived_at")}
+
+    def _event(self, trip: Trip, offset: int) -> dict[str, Any]:
+        return {**dataclasses.asdict(trip), **self._place(offset), "business_day": self._day(trip)}
+
+    def _write(self, name: str, rows: Sequence[dict[str, Any]], types: dict[str, pa.DataType]) -> Sequence[str]:
+        if not rows:
+            return ()
+        self.folder.mkdir(exist_ok=True)
+        path = self.folder / f"{name}.parquet"
+        pq.write_table(pa.Table.from_pylist(list(rows), pa.schema(list(types.items()))), path)
+        return (str(path),)
+
+    def _table(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        name: str,
+        rows: Sequence[dict[str, Any]],
+        types: dict[str, pa.DataType],
+    ) -> None:
+        connection.register("arrow_rows", pa.Table.from_pylist(list(rows), pa.schema(list(types.items()))))
+        temp = "" if "." in name else "TEMP"
+        connection.execute(f"CREATE {temp} TABLE {name} AS SELECT * FROM arrow_rows")
+        connection.unregister("arrow_rows")
+
+
+_PLACE = {
+    "kafka_partition": pa.int32(),
+    "kafka_offset": pa.int64(),
+    "arrived_at": pa.timestamp("us", "UTC"),
+}
+_EVENT = {
+    "trip_id": pa.string(),
+    "rider": pa.string(),
+    "kind": pa.string(),
+    "started": pa.timestamp("us", "UTC"),
+    "zone": pa.string(),
+    "fare": pa.int32(),
+    "miles": pa.float64(),
+    "cabs__weight": pa.int64(),
+}
+
+
+def without_files(question: Question) -> Question:
+    """Return the question as it is asked when the lake's snapshots are gone."""
+    return dataclasses.replace(question, files=LakeFiles((), (), (), (), ()))
