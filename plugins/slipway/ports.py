@@ -649,8 +649,7 @@ class Serving(Protocol):
     def publish(self, migration: Migration, revisions: Sequence[int]) -> None:
         """(Re)create serving.<kpi> with a branch for batch and for each revision, and its route row.
 
-        Creates batch.<kpi> and stream.<kpi>__r<N> where they are absent. Permanent when a served revision
-        would lose its branch.
+        Branches that it has already are kept. Creates batch.<kpi> and stream.<kpi>__r<N> where they are absent.
         """
         ...
 
