@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from slipway.domain.accounting import Compared, ComparedKpi, Counted
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance, Digest, Verdict
+from slipway.domain.measures import CompiledKpi
 from slipway.domain.states import Blocker, State
 
 # --- time -------------------------------------------------------------------------------------------------
@@ -23,6 +24,10 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the present, aware, UTC."""
+        ...
+
+    def pause(self, span: timedelta) -> None:
+        """Wait before something that can't call us is looked at again."""
         ...
 
 
@@ -70,6 +75,10 @@ class Schemas(Protocol):
         """Return the newest schema's text; None when the subject is unknown."""
         ...
 
+    def identify(self, subject: str, schema: str) -> int | None:
+        """Return the id under which the subject holds this very schema; None when it does not."""
+        ...
+
     def register(self, subject: str, schema: str) -> int: ...
 
 
@@ -89,7 +98,11 @@ class JobSubmission:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """What the engine says of a job. checkpoints, restarts: counters since the job was submitted."""
+    """What the engine says of a job.
+
+    vertices: tasks by state. checkpoints, restarts: counters since the job was submitted.
+    pending: records of the topic that the job has not read yet; None when it does not say.
+    """
 
     job_id: str
     name: str
@@ -99,6 +112,7 @@ class JobStatus:
     restarts: int
     newest_checkpoint: str | None
     failure: str | None
+    pending: int | None = None
 
     @property
     def running(self) -> bool:
@@ -307,8 +321,8 @@ class Facts(Protocol):
 
     def batch_run(self, migration: str) -> BatchRun | None: ...
 
-    def replayed_through(self, migration: str) -> datetime | None:
-        """Return the arrival instant up to which history was replayed; None for a feed that is live."""
+    def replayed_through(self, topic: str) -> datetime | None:
+        """Return the arrival instant up to which history was replayed into a topic; None when none was."""
         ...
 
     def amendments(self, migration: str, revision: int) -> Sequence[int]:
@@ -407,6 +421,84 @@ class Reports(Protocol):
 
     def write(self, document: Mapping[str, Any], digest: Digest, context: Mapping[str, Any]) -> str:
         """Write the one page of a night and return its path; context holds what no digest may hold."""
+        ...
+
+
+# --- amendments -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AmendedEvent:
+    """A late row that counts because somebody decided so; the record's place tells it from others of its id."""
+
+    event_id: str
+    business_day: date
+    kafka_partition: int
+    kafka_offset: int
+
+
+class LateRows(Protocol):
+    """Late rows of closed days, computed from the lake's files without the stream engine."""
+
+    def pick(
+        self,
+        migration: Migration,
+        silver: Sequence[str],
+        late: Sequence[str],
+        amended: Sequence[AmendedEvent],
+        days: Collection[date],
+    ) -> Sequence[AmendedEvent]:
+        """Return the days' late rows that nothing counts yet: the first of each id that silver has not."""
+        ...
+
+    def fold(
+        self,
+        migration: Migration,
+        kpi: CompiledKpi,
+        silver: Sequence[str],
+        late: Sequence[str],
+        amended: Sequence[AmendedEvent],
+        days: Collection[date],
+    ) -> Sequence[tuple[Any, ...]]:
+        """Return the KPI's rows of the days (key, then measures) from silver and the amended late rows."""
+        ...
+
+
+class Amendments(Protocol):
+    """The warehouse's part of an amendment: side tables, the swap, and its journal."""
+
+    def install(self) -> None:
+        """Create stream.amendment and stream.amended_event when absent."""
+        ...
+
+    def amended(self, migration: str, revision: int) -> Sequence[AmendedEvent]: ...
+
+    def applied(self, migration: str, amendment_id: int) -> int | None:
+        """Return how many rows an amendment let in; None while it is not applied."""
+        ...
+
+    def prepare(self, migration: Migration, amendment: Amendment, run: str) -> str:
+        """Make empty side tables and return the role that alone may write them; ends what an older run left.
+
+        run: the job's id, from which the role gets a name of its own.
+        """
+        ...
+
+    def side_rows(self, kpi: CompiledKpi, amendment: Amendment) -> Sequence[tuple[Any, ...]]:
+        """Return the rows of a side table: key, then measures."""
+        ...
+
+    def swap(
+        self, migration: Migration, amendment: Amendment, events: Sequence[AmendedEvent], dag_run: str
+    ) -> None:
+        """Replace the days' KPI rows by those of the side tables and write the journal, in one transaction.
+
+        Doing it again for an amendment that is applied changes nothing.
+        """
+        ...
+
+    def clean(self, migration: Migration, amendment: Amendment) -> None:
+        """Drop the side tables and their writers."""
         ...
 
 
@@ -701,3 +793,5 @@ class World:
     comparison: Comparison
     expectations: Expectations
     reports: Reports
+    amendments: Amendments
+    late_rows: LateRows

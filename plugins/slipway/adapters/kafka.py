@@ -1,0 +1,145 @@
+"""Topics by Kafka's own administration API."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    NewTopic,
+    ResourceType,
+)
+
+from slipway.errors import Permanent, Retryable
+from slipway.ports import TopicSpec
+
+SECONDS = 15.0
+PROPAGATION_TRIES = 20
+
+# librdkafka prints every lost connection by itself; what matters is raised.
+_SILENT = logging.getLogger("slipway.kafka")
+
+T = TypeVar("T")
+
+
+class KafkaTopics:
+    """One Kafka cluster. settings: librdkafka's, `bootstrap.servers` at least."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self._settings = {"socket.connection.setup.timeout.ms": "5000", **settings}
+        self._lazy: AdminClient | None = None
+
+    @property
+    def _admin(self) -> AdminClient:
+        if self._lazy is None:
+            self._lazy = AdminClient(dict(self._settings), logger=_SILENT)
+        return self._lazy
+
+    def cluster_id(self) -> str:
+        """Return the id that the cluster was formatted with."""
+        return str(_done(self._admin.describe_cluster(request_timeout=SECONDS), "describe the cluster").cluster_id)
+
+    def brokers(self) -> int:
+        """Return how many brokers are up."""
+        return len(_done(self._admin.describe_cluster(request_timeout=SECONDS), "describe the cluster").nodes)
+
+    def describe(self, name: str) -> TopicSpec | None:
+        """Return the topic with the configuration that was set on it; None when absent."""
+        partitions = self._partitions(name)
+        if partitions is None:
+            return None
+        resource = ConfigResource(ResourceType.TOPIC, name)
+        asked = self._admin.describe_configs([resource], request_timeout=SECONDS)[resource]
+        config = {
+            entry.name: str(entry.value)
+            for entry in _done(asked, f"read the configuration of {name}").values()
+            if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+        }
+        replication = min(len(partition.replicas) for partition in partitions.values())
+        return TopicSpec(name, len(partitions), replication, config)
+
+    def create(self, spec: TopicSpec) -> None:
+        """Create the topic; one that exists by now is left as it is."""
+        new = NewTopic(spec.name, spec.partitions, spec.replication, config=dict(spec.config))
+        try:
+            _done(self._admin.create_topics([new], operation_timeout=SECONDS)[spec.name], f"create {spec.name}")
+        except _AlreadyThere:
+            return
+        for _ in range(PROPAGATION_TRIES):  # a created topic is unknown to other brokers for a moment
+            if self._partitions(spec.name) is not None:
+                return
+        raise Retryable(f"topic {spec.name} was created, but the cluster does not show it yet")
+
+    def configure(self, name: str, config: Mapping[str, str]) -> None:
+        """Set these keys on the topic and leave the others."""
+        entries = [
+            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+        changed = self._admin.incremental_alter_configs([resource], request_timeout=SECONDS)[resource]
+        _done(changed, f"configure {name}")
+
+    def bounds(self, name: str) -> Mapping[int, tuple[int, int]]:
+        """Return {partition: (earliest offset, next offset)}; the next offset of committed records."""
+        partitions = self._partitions(name)
+        if partitions is None:
+            raise Permanent(f"there is no topic {name}; create it with the migration's provision")
+        consumer = Consumer(
+            {**self._settings, "group.id": "slipway-bounds", "isolation.level": "read_committed"}, logger=_SILENT
+        )
+        try:
+            return {
+                partition: consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=SECONDS)
+                for partition in sorted(partitions)
+            }
+        except KafkaException as error:
+            raise _translated(error, f"read the offsets of {name}") from error
+        finally:
+            consumer.close()
+
+    def _partitions(self, name: str) -> Mapping[int, Any] | None:
+        try:
+            # Asked by name, a broker that creates topics by itself would create it: all are asked for.
+            found = self._admin.list_topics(timeout=SECONDS).topics.get(name)
+        except KafkaException as error:
+            raise _translated(error, f"look for topic {name}") from error
+        if found is None or not found.partitions:
+            return None
+        partitions: Mapping[int, Any] = found.partitions
+        return partitions
+
+
+class _AlreadyThere(Permanent):
+    """The topic exists."""
+
+
+def _done(asked: Future[T], what: str) -> T:
+    try:
+        return asked.result(timeout=SECONDS * 2)
+    except KafkaException as error:
+        raise _translated(error, what) from error
+    except TimeoutError as error:
+        raise Retryable(f"Kafka did not {what} within {SECONDS * 2:.0f} s") from error
+
+
+def _translated(error: KafkaException, what: str) -> Permanent | Retryable:
+    cause = error.args[0]
+    told = f"Kafka did not {what}: {cause.str()}"
+    if cause.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+        return _AlreadyThere(told)
+    passing = cause.retriable() or cause.code() in (
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.LEADER_NOT_AVAILABLE,
+    )
+    return Retryable(told + "; is the broker up?") if passing else Permanent(told)
