@@ -30,6 +30,7 @@ def up(world: World, tell: Tell) -> Settings:
         supervisor = Supervisor(world)
         ours = not supervisor.answers()
         if ours:
+            # Before ports are chosen: who was left running may still hold one.
             supervisor.shutdown()
             settings = decide(world)
             settings.write()
@@ -119,7 +120,7 @@ def tail(file: Path, lines: int) -> list[str]:
 def _down(world: World, tell: Tell) -> None:
     supervisor = Supervisor(world)
     if supervisor.pid() is None:
-        supervisor.clear_leftovers()
+        supervisor.shutdown()
         return
     begun = time.monotonic()
     _stop(supervisor)

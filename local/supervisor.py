@@ -44,8 +44,7 @@ class Supervisor:
         return found[0].pid if found else None
 
     def start(self, programs: Iterable[Program]) -> None:
-        """Start supervisord with these programs, all stopped. Ends first what a killed one left behind."""
-        self.clear_leftovers()
+        """Start supervisord with these programs, all stopped; to be called after `shutdown`."""
         listed = list(programs)
         self.write_programs(listed)
         write_private(self._conf, self._render(listed))
@@ -117,24 +116,19 @@ class Supervisor:
             raise StackError(f"{', '.join(sorted(waiting))} did not stop within 60 s: see {self._world.logs}")
 
     def shutdown(self) -> None:
-        """End supervisord and all that it runs; by signal where it no longer answers."""
-        pid = self.pid()
-        if pid is None:
-            return
-        daemon = processes.look(pid)
-        try:
-            self._call("shutdown")
-        except (OSError, xmlrpc.client.Error):
-            if daemon is not None:
+        """End supervisord, all that it runs and all that a killed one left; by signal where need be."""
+        for daemon in processes.with_argument(str(self._conf)):
+            try:
+                self._call("shutdown")
+            except (OSError, xmlrpc.client.Error):
                 processes.end([daemon])
-        deadline = time.monotonic() + 60
-        while daemon is not None and processes.is_same(daemon) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if daemon is not None:
+            deadline = time.monotonic() + 60
+            while processes.is_same(daemon) and time.monotonic() < deadline:
+                time.sleep(0.05)
             processes.end([daemon])
-        self.clear_leftovers()
+        self._clear_leftovers()
 
-    def clear_leftovers(self) -> None:
+    def _clear_leftovers(self) -> None:
         """End what a killed supervisord left running, and remove its socket and records."""
         files = list(self._world.run.glob("*.pid"))
         records = [record for record in map(processes.Record.read, files) if record is not None]
