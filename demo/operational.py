@@ -7,7 +7,7 @@ from dataclasses import astuple
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 from psycopg import Connection
 
@@ -106,5 +106,4 @@ def _count(connection: Connection[Row], query: LiteralString) -> int:
 
 
 def _sql(name: str) -> LiteralString:
-    # Files of ours, not of users: as good as a literal.
-    return cast(LiteralString, (Path(__file__).parent / "sql" / name).read_text(encoding="utf-8"))  # type: ignore[redundant-cast]
+    return (Path(__file__).parent / "sql" / name).read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ Kafka = Mapping[str, str]
 
 def partitions_of(kafka: Kafka, topic: str) -> int:
     """Return how many partitions a topic has; Permanent when it is absent or would lose old records."""
-    admin = AdminClient(dict(kafka))
+    admin = AdminClient({**kafka, "log_level": "4"})
     found = admin.list_topics(topic, timeout=PATIENCE).topics[topic]
     if found.error is not None or not found.partitions:
         raise Permanent(f"there is no topic {topic}: run the DAG `provision` of its migration first")
@@ -53,6 +53,7 @@ def sent_already(kafka: Kafka, topic: str, expected: Sequence[Sequence[Record]])
             "group.id": "slipway-demo-replayer",
             "enable.auto.commit": "false",
             "auto.offset.reset": "error",
+            "fetch.wait.max.ms": "20",  # a fetch under way would hold back the next partition
         }
     )
     try:

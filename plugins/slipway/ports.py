@@ -15,6 +15,7 @@ from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance, Digest, Verdict
 from slipway.domain.measures import CompiledKpi
 from slipway.domain.states import Blocker, State
+from slipway.errors import Retryable
 
 # --- time -------------------------------------------------------------------------------------------------
 
@@ -284,9 +285,21 @@ class BaselineRun:
 
 
 class Baseline(Protocol):
-    """The batch side."""
+    """The batch side; every build leaves a row in batch.slipway_run, which the cut pins."""
 
-    def build(self, migration: str, as_of: datetime) -> BaselineRun: ...
+    def begin(
+        self, migration: str, as_of: datetime, loaded_through: datetime, at: datetime, by: str
+    ) -> str:
+        """Record that the batch tables are about to change; returns the run's id."""
+        ...
+
+    def build(self, migration: str, as_of: datetime, run_id: str) -> BaselineRun:
+        """Build the models and run their tests; Retryable when another build runs or the warehouse left."""
+        ...
+
+    def finish(self, run: BaselineRun, at: datetime) -> None:
+        """Record how the run went; only then may something be compared with its rows."""
+        ...
 
 
 class EvidenceStore(Protocol):
@@ -697,6 +710,10 @@ class Ledger(Protocol):
     def maintenance(self, migration: str, limit: int = 50) -> Sequence[Mapping[str, Any]]: ...
 
 
+class EpochMoved(Retryable):
+    """A route was changed by somebody else since it was read; nothing was written."""
+
+
 @dataclass(frozen=True, slots=True)
 class RouteChange:
     """A wished change of one route, bound to the epoch that was seen."""
@@ -756,7 +773,7 @@ class Serving(Protocol):
         by: Actor,
         reason: str,
     ) -> Sequence[SwitchRow]:
-        """Change all routes and write their journal rows in one transaction, or Retryable when an epoch moved."""
+        """Change all routes and write their journal rows in one transaction; EpochMoved when one has moved."""
         ...
 
     def journal(self, migration: str, after_id: int = 0) -> Sequence[SwitchRow]:
