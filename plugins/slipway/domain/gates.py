@@ -9,6 +9,16 @@ from typing import Protocol
 
 from slipway.domain.evidence import Digest, Verdict
 from slipway.domain.states import Blocker, State
+from slipway.errors import Permanent
+
+
+class Refused(Permanent):
+    """A guard said no. blockers: everything that stands in the way, each with what mends it."""
+
+    def __init__(self, what: str, blockers: Sequence[Blocker]) -> None:
+        lines = [f"{b.what}: seen {b.seen}; needed {b.needed}. To do: {b.fix} [{b.code}]" for b in blockers]
+        super().__init__("\n  - ".join([f"{what} is refused, for {len(lines)} reason(s):", *lines]))
+        self.blockers = tuple(blockers)
 
 
 class Evidence(Protocol):

@@ -129,7 +129,13 @@ RULES: tuple[Rule, ...] = (
     Rule(Verb.DISARM, frozenset({State.ARMED}), State.ELIGIBLE),
     Rule(Verb.CANARY, frozenset({State.ARMED, State.CANARY}), State.CANARY, (blockers,)),
     Rule(Verb.RESTORE, frozenset({State.CANARY}), State.SHADOW),
-    Rule(Verb.SWITCH, frozenset({State.ARMED, State.CANARY}), State.SWITCHED, (blockers,)),
+    # Out of SWITCHED and COMPLETED readers move to a newer revision, by the same guards.
+    Rule(
+        Verb.SWITCH,
+        frozenset({State.ARMED, State.CANARY, State.SWITCHED, State.COMPLETED}),
+        State.SWITCHED,
+        (blockers,),
+    ),
     Rule(Verb.COMPLETE, frozenset({State.SWITCHED}), State.COMPLETED, (passed_after_switch,)),
     Rule(Verb.ROLLBACK, _DEPLOYED, State.ROLLED_BACK),
     Rule(Verb.FALLBACK, _MOVED, State.FALLBACK),

@@ -19,7 +19,7 @@ from slipway.domain.evidence import Digest
 from slipway.domain.measures import CompiledKpi
 from slipway.domain.rendering import sql_type
 from slipway.errors import Permanent, Retryable
-from slipway.ports import Actor, ReaderChange, Route, RouteChange, Served, Source, SwitchRow
+from slipway.ports import Actor, EpochMoved, ReaderChange, Route, RouteChange, Served, Source, SwitchRow
 
 _INSTALL_LOCK = 0x51_1B_5E
 _WAIT = "5s"
@@ -120,7 +120,7 @@ class PostgresServing:
         by: Actor,
         reason: str,
     ) -> Sequence[SwitchRow]:
-        """Change all routes and write their journal rows in one transaction; Retryable when an epoch moved.
+        """Change all routes and write their journal rows in one transaction; EpochMoved when one has moved.
 
         The new epoch is above that of every route of the migration, so that epochs order all of its changes.
         """
@@ -253,7 +253,7 @@ def _refuse_stale(change: RouteChange, now: Mapping[str, Row], migration: str) -
     if row is None:
         raise Permanent(f"{seen.kpi} has no route in migration {migration}; trigger {migration}.provision")
     if row["epoch"] != seen.epoch:
-        raise Retryable(
+        raise EpochMoved(
             f"the route of {seen.kpi} is at epoch {row['epoch']}, but epoch {seen.epoch} was seen: "
             "somebody else moved its readers meanwhile; nothing was changed, look again"
         )
