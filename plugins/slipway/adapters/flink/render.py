@@ -16,6 +16,7 @@ from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest, digest_of
 from slipway.domain.rendering import quoted, sql_type, text_literal
 from slipway.errors import Permanent
+from slipway.ports import Amendment
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ class Endpoints:
 DIMENSION_ROWS, DIMENSION_SECONDS = 20_000, 3_600
 """How many keys of a dimension a subtask keeps, and how long."""
 
-_NOWHERE = Endpoints("kafka", "jdbc:postgresql://warehouse/warehouse", "jdbc:postgresql://lake/lake", "file:///lake")
+_NOWHERE = Endpoints(
+    "kafka", "jdbc:postgresql://warehouse/warehouse", "jdbc:postgresql://lake/lake", "file:///lake"
+)
 
 
 class FlinkScripts:
@@ -61,11 +64,40 @@ class FlinkScripts:
         """Return the script of one revision's job. writer: the warehouse role that it writes under."""
         return self._revision(migration, revision, writer, self._endpoints)
 
+    def amend(
+        self, migration: Migration, amendment: Amendment, writer: str, silver_snapshot: int | None
+    ) -> str:
+        """Return the script that fills an amendment's side tables and ends. writer: the role it writes under.
+
+        silver_snapshot: what the accepted events are read from; None while silver has none.
+        """
+        contract, revision = migration.contract, amendment.revision
+        looked_up = [
+            names.dimension_column(dimension, field) for dimension, field, _ in migration.dimension_fields
+        ]
+        side_tables = {
+            name: f"side.{names.side_table(name, revision, amendment.id)}" for name in migration.kpis
+        }
+        return self._jinja.get_template("amend.sql.j2").render(
+            endpoints=self._endpoints,
+            job_name=f"{job_name(migration, 'revision', revision)}-amend-{amendment.id}",
+            zone=migration.zone.key,
+            warehouse_url=f"{self._endpoints.warehouse}?user={writer}&reWriteBatchedInserts=true",
+            id=contract.events.id,
+            event_columns=[field.name for field in migration.event_fields] + looked_up,
+            days=[day.isoformat() for day in amendment.days],
+            silver=names.silver(migration.name, revision),
+            silver_snapshot=silver_snapshot,
+            late=names.late(migration.name, revision),
+            late_snapshot=amendment.late_snapshot,
+            kpis=[
+                {**_kpi(migration, name, revision), "relation": side_tables[name]} for name in migration.kpis
+            ],
+        )
+
     def ingest_digest(self, migration: Migration) -> Digest:
         """Return the digest of what gives bronze its meaning."""
-        return digest_of(
-            {"script": self._ingest(migration, "", _NOWHERE), "decode": self._decoder()}
-        )
+        return digest_of({"script": self._ingest(migration, "", _NOWHERE), "decode": self._decoder()})
 
     def revision_digest(self, migration: Migration) -> Digest:
         """Return the digest of what gives a revision's rows their meaning, wherever and whenever it runs."""
@@ -99,7 +131,9 @@ class FlinkScripts:
     def _revision(self, migration: Migration, revision: int, writer: str, endpoints: Endpoints) -> str:
         contract = migration.contract
         fields = [field.name for field in migration.event_fields]
-        looked_up = [names.dimension_column(dimension, field) for dimension, field, _ in migration.dimension_fields]
+        looked_up = [
+            names.dimension_column(dimension, field) for dimension, field, _ in migration.dimension_fields
+        ]
         url = f"{endpoints.warehouse}?user={writer}&reWriteBatchedInserts=true"
         return self._jinja.get_template("revision.sql.j2").render(
             **_source(migration, endpoints),
@@ -147,7 +181,9 @@ def decoder_schema(text: str) -> str:
 def _without_docs(node: Any) -> Any:
     match node:
         case dict():
-            return {key: _without_docs(value) for key, value in node.items() if key not in ("doc", "namespace")}
+            return {
+                key: _without_docs(value) for key, value in node.items() if key not in ("doc", "namespace")
+            }
         case list():
             return [_without_docs(value) for value in node]
         case _:
