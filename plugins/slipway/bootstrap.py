@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from slipway.adapters.contracts import ContractFileError, load_all, load_migration
+from slipway.connections import Endpoint, endpoint
 from slipway.domain.contract import Migration
 from slipway.errors import Permanent
+from slipway.ports import Lake, Ledger, Scripts, World
+
+SQL_DRIVER = "flink-sql-gateway-2.1.3.jar"
 
 
 def home() -> Path:
@@ -45,6 +50,111 @@ def readable_migrations() -> Iterator[Migration]:
             continue  # dags/contracts.py raises it, where Airflow shows it as an import error of its own
 
 
-def rendered(migration: Migration) -> Mapping[str, str]:
-    """Return the scripts of both jobs by name, as they would be submitted."""
-    raise NotImplementedError
+@cache
+def ledger() -> Ledger:
+    """Return the ledger alone, for whoever must not wait for the rest."""
+    from slipway.ledger.store import PostgresLedger
+
+    return PostgresLedger(_libpq(endpoint("slipway_ledger")))
+
+
+@cache
+def world() -> World:
+    """Return every port with its adapter. Nothing is connected before it is used."""
+    from slipway.adapters.amendments import PostgresAmendments
+    from slipway.adapters.clock import SystemClock
+    from slipway.adapters.comparison import DuckDBComparison, PostgresWarehouse
+    from slipway.adapters.dbt import DbtBaseline
+    from slipway.adapters.evidence_files import EvidenceFiles
+    from slipway.adapters.expectations import GreatExpectations
+    from slipway.adapters.flink.rest import FlinkEngine
+    from slipway.adapters.kafka import KafkaTopics
+    from slipway.adapters.lake.late_rows import DuckDBLateRows
+    from slipway.adapters.registry import SchemaRegistry
+    from slipway.adapters.report import HtmlReports
+    from slipway.adapters.serving.postgres import PostgresServing
+    from slipway.adapters.warehouse_facts import WarehouseFacts
+    from slipway.adapters.warehouse_roles import WarehouseWriters
+
+    flink, warehouse = endpoint("slipway_flink"), endpoint("slipway_warehouse")
+    server, kept = _libpq(warehouse), Path(_extra(endpoint("slipway_lake"), "evidence"))
+    sql, work = home() / "include" / "sql", kept.parent
+    writers = WarehouseWriters(server, flink.password)
+    return World(
+        clock=SystemClock(),
+        ledger=ledger(),
+        topics=KafkaTopics(_kafka()),
+        schemas=SchemaRegistry(_url(endpoint("slipway_registry"))),
+        engine=FlinkEngine(_url(flink), home() / ".local" / "jars" / "submit" / SQL_DRIVER),
+        scripts=scripts(),
+        writers=writers,
+        lake=_lake(),
+        late_rows=DuckDBLateRows(),
+        amendments=PostgresAmendments(server, writers),
+        serving=PostgresServing(server),
+        baseline=DbtBaseline(home() / "dbt_project", server, sql / "batch" / "slipway_run.sql", work / "dbt"),
+        evidence=EvidenceFiles(kept),
+        facts=WarehouseFacts(server),
+        comparison=DuckDBComparison(
+            PostgresWarehouse(
+                warehouse.host, warehouse.port, warehouse.schema, warehouse.login, warehouse.password
+            ),
+            sql / "reconcile",
+            work / "comparison",
+        ),
+        expectations=GreatExpectations(kept / "docs"),
+        reports=HtmlReports(kept / "reports"),
+    )
+
+
+@cache
+def scripts() -> Scripts:
+    """Return what renders the jobs; rendering reaches no system."""
+    from slipway.adapters.flink.render import Endpoints, FlinkScripts
+
+    warehouse, lake = endpoint("slipway_warehouse"), endpoint("slipway_lake")
+    return FlinkScripts(
+        home() / "flink_jobs" / "pipeline",
+        Endpoints(
+            kafka=_kafka()["bootstrap.servers"],
+            warehouse=f"jdbc:postgresql://{warehouse.host}:{warehouse.port}/{warehouse.schema}",
+            catalog=f"jdbc:postgresql://{lake.host}:{lake.port}/{lake.schema}?user={lake.login}",
+            lake=_extra(lake, "warehouse"),
+        ),
+        home() / "flink_jobs" / "decode" / "target" / "slipway-decode.jar",
+    )
+
+
+def _lake() -> Lake:
+    from sqlalchemy import URL
+
+    from slipway.adapters.lake.catalog import IcebergLake
+
+    lake = endpoint("slipway_lake")
+    catalog = URL.create("postgresql+psycopg", lake.login, lake.password, lake.host, lake.port, lake.schema)
+    return IcebergLake(catalog, _extra(lake, "warehouse"))
+
+
+def _kafka() -> Mapping[str, str]:
+    return {str(key): str(value) for key, value in endpoint("slipway_kafka").extra.items()}
+
+
+def _url(found: Endpoint) -> str:
+    return f"{found.host}:{found.port}{found.extra.get('path', '')}"
+
+
+def _extra(found: Endpoint, key: str) -> str:
+    if not found.extra.get(key):
+        raise Permanent(f"the connection {found.conn_id} has no {key!r} in its extra; add it in Airflow")
+    return str(found.extra[key])
+
+
+def _libpq(found: Endpoint) -> Mapping[str, str]:
+    """Return a connection as libpq's parameters."""
+    return {
+        "host": found.host,
+        "port": str(found.port),
+        "user": found.login,
+        "password": found.password,
+        "dbname": found.schema,
+    }
