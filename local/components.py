@@ -29,7 +29,7 @@ class Component:
     needs: tuple[str, ...] = ()
     prepare: Callable[[Settings], None] = _nothing
     finish: Callable[[Settings], None] = _nothing
-    patience: float = 60.0
+    patience: float = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def _airflow(name: str, port: str | None = None) -> Component:
         lambda settings, process: airflow.is_ready(settings, name, process),
         port=port,
         needs=("airflow-database",),
-        patience=120.0,
+        patience=240.0,
     )
 
 
