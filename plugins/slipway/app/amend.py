@@ -244,8 +244,8 @@ def _refuse_other_rows(
         if difference := _first_difference(kpi, expected, seen):
             raise Retryable(
                 f"the bounded run of amendment {amendment.id} filled {kpi.name} with {len(seen)} rows where "
-                f"the recompute has {len(expected)}; {difference}. Nothing was changed; amend again, and when "
-                "it comes back look for what the engines fold differently"
+                f"the recompute has {len(expected)}; {difference}. Nothing was changed; amend again, and "
+                "when it comes back look for what the engines fold differently"
             )
 
 
