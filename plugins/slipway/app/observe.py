@@ -109,7 +109,7 @@ def live_now(migration: Migration, world: World, revision: int | None) -> Live:
 def demands(migration: Migration) -> Demands:
     """Return what the contract demands of a gate.
 
-    The stream counts as fresh while what waits takes no longer than the shortest `fresh_within` to arrive at peak.
+    The stream counts as fresh while what waits arrives, at peak, within the shortest `fresh_within`.
     """
     contract = migration.contract
     fresh = min(kpi.serving.fresh_within for kpi in contract.kpis.values())
