@@ -19,8 +19,9 @@ SLOTS = 8
 def configuration(settings: Settings) -> dict[str, object]:
     """Flink's config.yaml as flat keys."""
     state = settings.world.home / "flink"
+    packaged = _packaged_java_options(settings.world.installation)
     return {
-        "env.java.opts.all": _packaged_java_options(settings.world.installation),
+        "env.java.opts.all": f"{packaged} -Djava.io.tmpdir={settings.world.tmp}",
         "env.java.opts.jobmanager": "-XX:+UseSerialGC",
         "jobmanager.rpc.address": HOST,
         "jobmanager.rpc.port": settings.ports["flink_rpc"],

@@ -69,6 +69,7 @@ def program(settings: Settings) -> Program:
             "-Xms192m",
             "-Xmx384m",
             "-XX:+UseSerialGC",
+            f"-Djava.io.tmpdir={settings.world.tmp}",
             f"-Dlog4j2.configurationFile={conf / 'kafka-log4j2.properties'}",
             "-cp",
             _classpath(settings),

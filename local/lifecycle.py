@@ -32,6 +32,7 @@ def up(world: World, tell: Tell) -> Settings:
         if ours:
             # Before ports are chosen: who was left running may still hold one.
             supervisor.shutdown()
+            shutil.rmtree(world.tmp, ignore_errors=True)
             settings = decide(world)
             settings.write()
             supervisor.start(component.program(settings) for component in COMPONENTS)

@@ -101,6 +101,11 @@ class World:
         return self.home / "conf"
 
     @property
+    def tmp(self) -> Path:
+        """The JVMs' temporary files: in /tmp, another user's cache of the same name may be in the way."""
+        return self.home / "tmp"
+
+    @property
     def lake(self) -> Path:
         return self.home / "lake"
 
@@ -138,7 +143,7 @@ class World:
         """Create the world's folders, readable by this user only."""
         self.installation.worlds.mkdir(parents=True, exist_ok=True)
         self.home.mkdir(mode=0o711, exist_ok=True)
-        for folder in (self.logs, self.run, self.conf, self.lake, self.evidence):
+        for folder in (self.logs, self.run, self.conf, self.tmp, self.lake, self.evidence):
             folder.mkdir(mode=0o700, exist_ok=True)
         if self.socket.parent != self.run:
             make_private_folder(self.socket.parent)

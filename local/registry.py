@@ -20,6 +20,7 @@ def program(settings: Settings) -> Program:
             "-Xmx144m",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
+            f"-Djava.io.tmpdir={settings.world.tmp}",
             "-jar",
             str(runner),
         ),
