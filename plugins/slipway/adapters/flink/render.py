@@ -224,11 +224,18 @@ def _kpi(migration: Migration, name: str, revision: int) -> Mapping[str, Any]:
     return {
         "sink": f"kpi_{name}",
         "relation": f"stream.{names.stream_table(name, revision)}",
-        "columns": [(column, sql_type(kind, "flink")) for column, kind in kpi.column_types()],
+        "columns": [(column, _sink_type(kind)) for column, kind in kpi.column_types()],
         "key": [column for column, _ in grain],
-        "grain": grain,
-        "measures": measures,
+        "grain": [sql for _, sql in grain],
+        "select": [
+            (column, f"`as_jdbc_timestamp`({sql})" if kind == "timestamp" else sql)
+            for (column, sql), (_, kind) in zip(grain + measures, kpi.column_types(), strict=True)
+        ],
     }
+
+
+def _sink_type(kind: str) -> str:
+    return "TIMESTAMP(6)" if kind == "timestamp" else sql_type(kind, "flink")
 
 
 def _flink_span(span: object) -> str:
