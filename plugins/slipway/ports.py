@@ -146,6 +146,40 @@ class Engine(Protocol):
         ...
 
 
+class Scripts(Protocol):
+    """The jobs' scripts, rendered from the contract; the same contract gives the same text."""
+
+    def ingest(self, migration: Migration, schema_id: int) -> str: ...
+
+    def revision(self, migration: Migration, revision: int, writer: str) -> str:
+        """Return the script of one revision's job. writer: the warehouse role that it writes under."""
+        ...
+
+    def amend(
+        self, migration: Migration, amendment: Amendment, writer: str, silver_snapshot: int | None
+    ) -> str:
+        """Return the bounded script that fills an amendment's side tables and ends."""
+        ...
+
+    def ingest_digest(self, migration: Migration) -> Digest: ...
+
+    def revision_digest(self, migration: Migration) -> Digest:
+        """Return the digest of what gives a revision's rows their meaning, wherever and whenever it runs."""
+        ...
+
+
+class Writers(Protocol):
+    """Roles of the warehouse under which jobs write, one an attempt."""
+
+    def open(self, role: str, writes: Sequence[str], reads: Sequence[str] = ()) -> None:
+        """Let the role change these tables ("schema.table") and read those; doing it again changes nothing."""
+        ...
+
+    def close(self, role: str) -> None:
+        """End the role's sessions and remove it; an unknown role is left alone."""
+        ...
+
+
 # --- the lake ---------------------------------------------------------------------------------------------
 
 
@@ -802,6 +836,8 @@ class World:
     topics: Topics
     schemas: Schemas
     engine: Engine
+    scripts: Scripts
+    writers: Writers
     lake: Lake
     serving: Serving
     baseline: Baseline
