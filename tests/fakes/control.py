@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -33,12 +34,18 @@ class Absent:
 
 @dataclass
 class FakeClock:
-    """Goes forward only when it is told to."""
+    """Goes forward only when it is told to. on_pause: what happens while somebody waits."""
 
     at: datetime = NIGHT
+    on_pause: Callable[[], None] | None = None
 
     def now(self) -> datetime:
         return self.at
+
+    def pause(self, span: timedelta) -> None:
+        self.at += span
+        if self.on_pause:
+            self.on_pause()
 
     def pass_(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)

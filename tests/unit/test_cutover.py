@@ -38,17 +38,13 @@ def armed() -> Control:
     return found
 
 
-def soak(found: Control) -> Callable[[float], None]:
-    return found.clock.pass_
-
-
 def run(found: Control, by: Actor = RITA) -> cutover.Switched:
     """Do what the cutover DAG does."""
     cutover.preflight(found.migration, found.world, by)
     cutover.request(found.migration, found.world, by, "it is time")
     cutover.arm(found.migration, found.world, by)
     for step in range(len(found.migration.contract.cutover.canary)):
-        cutover.canary(found.migration, step, found.world, by, soak(found))
+        cutover.canary(found.migration, step, found.world, by)
     done = cutover.switch(found.migration, found.world, by, "it is time")
     cutover.verify(found.migration, found.world, by)
     return done
@@ -116,7 +112,7 @@ def test_a_cutover_whose_sensor_was_marked_success_by_hand_is_refused(step: str)
         if step == "arm":
             cutover.arm(found.migration, found.world, RITA)
         elif step == "canary":
-            cutover.canary(found.migration, 0, found.world, RITA, soak(found))
+            cutover.canary(found.migration, 0, found.world, RITA)
         else:
             cutover.switch(found.migration, found.world, RITA, "forced")
 
@@ -141,11 +137,12 @@ def test_a_canary_that_was_not_watched_for_its_soak_is_taken_back(armed: Control
     class Impatient(Exception):
         pass
 
-    def stop(_seconds: float) -> None:
+    def stop() -> None:
         raise Impatient
 
+    armed.clock.on_pause = stop
     with pytest.raises(Impatient):
-        cutover.canary(armed.migration, 0, armed.world, RITA, stop)
+        cutover.canary(armed.migration, 0, armed.world, RITA)
     with pytest.raises(Refused, match="not watched long enough"):
         cutover.switch(armed.migration, armed.world, RITA, "forced")
 
@@ -194,7 +191,7 @@ def test_after_a_crash_past_the_point_of_no_return_nobody_has_to_sign_again(
 
 def test_a_stale_switch_that_wakes_up_late_changes_nothing(armed: Control) -> None:
     cutover.arm(armed.migration, armed.world, RITA)
-    cutover.canary(armed.migration, 0, armed.world, RITA, soak(armed))
+    cutover.canary(armed.migration, 0, armed.world, RITA)
 
     def rolled_back_meanwhile() -> None:
         seen = armed.serving.routes(["flights_daily"])[0]
@@ -231,7 +228,7 @@ def test_what_spoils_the_switch_after_the_canary_gives_readers_the_batch_side_ba
 ) -> None:
     cutover.request(armed.migration, armed.world, RITA, "it is time")
     cutover.arm(armed.migration, armed.world, RITA)
-    cutover.canary(armed.migration, 0, armed.world, RITA, soak(armed))
+    cutover.canary(armed.migration, 0, armed.world, RITA)
     assert served(armed) == {"canary"}
     spoil(armed)
 
@@ -257,12 +254,12 @@ def test_an_edited_contract_closes_the_gate(armed: Control) -> None:
 def test_a_canary_whose_job_dies_is_taken_back_without_voiding_the_sign_offs(armed: Control) -> None:
     cutover.arm(armed.migration, armed.world, RITA)
 
-    def die(seconds: float) -> None:
-        armed.clock.pass_(seconds)
+    def die() -> None:
         armed.jobs.jobs = {name: replace(job, state="FAILED") for name, job in armed.jobs.jobs.items()}
 
+    armed.clock.on_pause = die
     with pytest.raises(Refused, match="not running"):
-        cutover.canary(armed.migration, 0, armed.world, RITA, die)
+        cutover.canary(armed.migration, 0, armed.world, RITA)
     assert served(armed) == {"batch"}
 
     armed.jobs.jobs = {name: replace(job, state="RUNNING") for name, job in armed.jobs.jobs.items()}
@@ -272,7 +269,7 @@ def test_a_canary_whose_job_dies_is_taken_back_without_voiding_the_sign_offs(arm
 
 def test_a_rejection_during_the_canary_takes_it_back_and_holds(armed: Control) -> None:
     cutover.arm(armed.migration, armed.world, RITA)
-    cutover.canary(armed.migration, 0, armed.world, RITA, soak(armed))
+    cutover.canary(armed.migration, 0, armed.world, RITA)
 
     armed.sign("consumer", "reject", comment="LGA looks wrong")
 
@@ -282,7 +279,7 @@ def test_a_rejection_during_the_canary_takes_it_back_and_holds(armed: Control) -
 
 def test_verify_rolls_back_when_readers_get_rows_that_the_route_does_not_give(armed: Control) -> None:
     cutover.arm(armed.migration, armed.world, RITA)
-    cutover.canary(armed.migration, 0, armed.world, RITA, soak(armed))
+    cutover.canary(armed.migration, 0, armed.world, RITA)
     cutover.switch(armed.migration, armed.world, RITA, "it is time")
     row = {**armed.serving.stream["flights_daily", 1][-1], "seats": -1}
     armed.serving.stream["flights_daily", 1].append(row)

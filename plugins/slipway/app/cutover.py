@@ -6,8 +6,7 @@ run again after a crash at any line: the warehouse's journal says how far it had
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,8 +30,6 @@ from slipway.ports import Actor, RouteChange, Source, SwitchRow, World
 
 _LOOK_EVERY = timedelta(seconds=1)
 _READY = (State.SHADOW, State.ELIGIBLE, State.ARMED, State.CANARY)
-
-Pause = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +113,7 @@ def arm(migration: Migration, world: World, by: Actor) -> str:
         return f"{migration.name} is armed with the evidence {signed}"
 
 
-def canary(migration: Migration, step: int, world: World, by: Actor, pause: Pause = time.sleep) -> str:
+def canary(migration: Migration, step: int, world: World, by: Actor) -> str:
     """Serve one step's segments from the stream and watch them for the contract's soak.
 
     Refused when a guard says no, before or during the soak; readers have the batch side again then.
@@ -141,7 +138,7 @@ def canary(migration: Migration, step: int, world: World, by: Actor, pause: Paus
             fail_at("canary.routed")
         _follow(migration, world, by, State.CANARY, f"canary step {step + 1}: {told}", "canary")
         since = max((row.at for row in world.serving.journal(migration.name)), default=world.clock.now())
-    _soak(migration, world, by, since, pause)
+    _soak(migration, world, by, since)
     return f"canary {told}: {span(migration.contract.cutover.soak)} without a complaint"
 
 
@@ -245,7 +242,7 @@ def _follow(migration: Migration, world: World, by: Actor, state: State, reason:
     fail_at(f"{place}.advanced")
 
 
-def _soak(migration: Migration, world: World, by: Actor, since: datetime, pause: Pause) -> None:
+def _soak(migration: Migration, world: World, by: Actor, since: datetime) -> None:
     until = max(since, world.clock.now()) + migration.contract.cutover.soak
     while True:
         routes = world.serving.routes(list(migration.kpis))
@@ -261,7 +258,7 @@ def _soak(migration: Migration, world: World, by: Actor, since: datetime, pause:
         left = until - world.clock.now()
         if left <= timedelta(0):
             return
-        pause(min(left, _LOOK_EVERY).total_seconds())
+        world.clock.pause(min(left, _LOOK_EVERY))
 
 
 def _state_blockers(observed: Observed) -> list[Blocker]:
