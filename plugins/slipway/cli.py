@@ -15,6 +15,7 @@ from typing import Any
 
 from slipway import bootstrap
 from slipway.adapters.contracts import ContractFileError, load_migration
+from slipway.domain import names
 from slipway.domain.contract import Contract
 from slipway.domain.evidence import Digest
 from slipway.errors import Permanent, Retryable, SlipwayError
@@ -122,8 +123,15 @@ def _plan(given: argparse.Namespace) -> int:
 
 
 def _render(given: argparse.Namespace) -> int:
-    for name, script in bootstrap.rendered(bootstrap.migration(given.migration)).items():
-        print(f"-- {name}\n{script}")
+    migration, scripts = bootstrap.migration(given.migration), bootstrap.scripts()
+    # Neither the schema's id in the registry nor the revision's number is known before deployment.
+    writer = names.writer_role(migration.name, 1, 1)
+    jobs = {"ingest": scripts.ingest(migration, 0), "revision": scripts.revision(migration, 1, writer)}
+    if given.json:
+        _print_json(jobs)
+    else:
+        for name, script in jobs.items():
+            print(f"-- {name}\n{script}")
     return DONE
 
 
