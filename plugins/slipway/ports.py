@@ -321,9 +321,7 @@ class BaselineRun:
 class Baseline(Protocol):
     """The batch side; every build leaves a row in batch.slipway_run, which the cut pins."""
 
-    def begin(
-        self, migration: str, as_of: datetime, loaded_through: datetime, at: datetime, by: str
-    ) -> str:
+    def begin(self, migration: str, as_of: datetime, loaded_through: datetime, at: datetime, by: str) -> str:
         """Record that the batch tables are about to change; returns the run's id."""
         ...
 

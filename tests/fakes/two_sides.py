@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from slipway.adapters.comparison import DuckDBComparison
 from slipway.domain.avro import parse_schema
 from slipway.domain.contract import Contract, Migration, compile_migration
@@ -133,9 +134,7 @@ class TwoSides:
 
     def reject(self, key: str | None, trip_id: str | None = None) -> None:
         offset = self.arrive(trip_id, reason="not json")
-        self.rejected.append(
-            {**self._place(offset), "event_id": trip_id, "key": key, "reason": "not json"}
-        )
+        self.rejected.append({**self._place(offset), "event_id": trip_id, "key": key, "reason": "not json"})
 
     def comparison(self) -> DuckDBComparison:
         return DuckDBComparison(self, TEMPLATES, self.folder / "work")
@@ -144,7 +143,9 @@ class TwoSides:
         event = {**_EVENT, **_PLACE, "business_day": pa.date32()}
         silver = self._write("silver", [self._event(*row) for row in self.silver], event)
         late = self._write("late", [self._event(*row) for row in self.late], event)
-        bronze = self._write("bronze", self.bronze, {**_PLACE, "event_id": pa.string(), "reason": pa.string()})
+        bronze = self._write(
+            "bronze", self.bronze, {**_PLACE, "event_id": pa.string(), "reason": pa.string()}
+        )
         kinds = {**_PLACE, "event_id": pa.string(), "key": pa.string(), "reason": pa.string()}
         return LakeFiles(bronze, silver, silver, late, self._write("rejected", self.rejected, kinds))
 
@@ -170,12 +171,17 @@ class TwoSides:
         connection.execute("ATTACH ':memory:' AS warehouse")
         for schema in ("batch", "stream"):
             connection.execute(f"CREATE SCHEMA warehouse.{schema}")
-        self._table(connection, "warehouse.batch.trip_events", [dataclasses.asdict(t) for t in self.batch], _EVENT)
+        self._table(
+            connection, "warehouse.batch.trip_events", [dataclasses.asdict(t) for t in self.batch], _EVENT
+        )
         kpi = self.migration.kpis["trips_daily"]
         connection.execute(f"CREATE TEMP VIEW folded AS {kpi.fold('duckdb', 'warehouse.batch.trip_events')}")
         connection.execute(f"CREATE TABLE warehouse.batch.trips_daily AS {self.batch_rows}")
         connection.execute("DROP VIEW folded")
-        seen = [self._event(t, o) for t, o in [*self.silver, *[row for row in self.late if row[1] in self.amended]]]
+        seen = [
+            self._event(t, o)
+            for t, o in [*self.silver, *[row for row in self.late if row[1] in self.amended]]
+        ]
         self._table(connection, "streamed", seen, {**_EVENT, **_PLACE, "business_day": pa.date32()})
         connection.execute(f"CREATE TEMP VIEW folded AS {kpi.fold('duckdb', 'streamed')}")
         connection.execute(f"CREATE TABLE warehouse.stream.trips_daily__r1 AS {self.stream_rows}")
@@ -197,7 +203,9 @@ class TwoSides:
     def _event(self, trip: Trip, offset: int) -> dict[str, Any]:
         return {**dataclasses.asdict(trip), **self._place(offset), "business_day": self._day(trip)}
 
-    def _write(self, name: str, rows: Sequence[dict[str, Any]], types: dict[str, pa.DataType]) -> Sequence[str]:
+    def _write(
+        self, name: str, rows: Sequence[dict[str, Any]], types: dict[str, pa.DataType]
+    ) -> Sequence[str]:
         if not rows:
             return ()
         self.folder.mkdir(exist_ok=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from slipway.adapters.evidence_files import EvidenceFiles
 from slipway.domain.accounting import Compared, ComparedKpi
 from slipway.domain.evidence import Cause
-
 from tests.fakes.two_sides import FIRST, Trip, TwoSides, without_files
 
 NOON = datetime(2026, 3, 1, 17, tzinfo=UTC)
@@ -35,7 +35,9 @@ EVENT_FAULTS = (
 
 
 def compared(sides: TwoSides) -> tuple[ComparedKpi, Compared]:
-    found = sides.comparison().compare(sides.migration, sides.question(), EvidenceFiles(sides.folder / "store"))
+    found = sides.comparison().compare(
+        sides.migration, sides.question(), EvidenceFiles(sides.folder / "store")
+    )
     return found.kpis["trips_daily"], found
 
 
@@ -99,8 +101,14 @@ def test_causes_sum_to_the_delta_and_each_fault_lands_in_its_own_cause(
         for n, (fault, day, zone, fare, miles, rider) in enumerate(drawn):
             # Powers of two: no two sets of trips weigh the same, so that no faults cancel out unseen.
             trip = Trip(
-                f"t{n}", f"r{rider}" if fault is not Cause.REJECTED else f"only{n}", "A",
-                NOON + timedelta(days=day, minutes=n), zone, fare, miles, 2 ** (n + 1),
+                f"t{n}",
+                f"r{rider}" if fault is not Cause.REJECTED else f"only{n}",
+                "A",
+                NOON + timedelta(days=day, minutes=n),
+                zone,
+                fare,
+                miles,
+                2 ** (n + 1),
             )
             inject(sides, trip, fault)
             if fault is not None:
@@ -209,7 +217,9 @@ def test_amended_late_rows_count_as_the_days_events(tmp_path: Path) -> None:
 def test_a_missing_row_equals_the_measures_over_no_events(tmp_path: Path) -> None:
     sides = agreeing(tmp_path)
     empty = "NULL::DATE AS day, 'Q' AS zone, 0::BIGINT, 0::BIGINT, 0::BIGINT, 0::BIGINT, 0::BIGINT, NULL, NULL, NULL"
-    sides.batch_rows = f"SELECT * FROM folded UNION ALL SELECT DATE '{FIRST}', * EXCLUDE (day) FROM (SELECT {empty})"
+    sides.batch_rows = (
+        f"SELECT * FROM folded UNION ALL SELECT DATE '{FIRST}', * EXCLUDE (day) FROM (SELECT {empty})"
+    )
 
     kpi, _ = compared(sides)
 
@@ -218,7 +228,9 @@ def test_a_missing_row_equals_the_measures_over_no_events(tmp_path: Path) -> Non
 
 def test_two_rows_for_one_cell_are_noticed(tmp_path: Path) -> None:
     sides = agreeing(tmp_path)
-    sides.batch_rows = "SELECT * FROM folded UNION ALL SELECT * FROM folded WHERE day = (SELECT min(day) FROM folded)"
+    sides.batch_rows = (
+        "SELECT * FROM folded UNION ALL SELECT * FROM folded WHERE day = (SELECT min(day) FROM folded)"
+    )
 
     kpi, _ = compared(sides)
 
@@ -228,9 +240,7 @@ def test_two_rows_for_one_cell_are_noticed(tmp_path: Path) -> None:
 def test_tolerance_is_judged_cell_by_cell_as_the_contract_defines_it(tmp_path: Path) -> None:
     sides = agreeing(tmp_path)
     # 200 cents a cell, 1 % allowed: 2 cents are tolerated, 3 are not.
-    sides.stream_rows = (
-        "SELECT * REPLACE (fares + [2, 3, 0][dayofmonth(day)] AS fares) FROM folded"
-    )
+    sides.stream_rows = "SELECT * REPLACE (fares + [2, 3, 0][dayofmonth(day)] AS fares) FROM folded"
 
     kpi, _ = compared(sides)
 

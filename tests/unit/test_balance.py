@@ -7,7 +7,6 @@ from pathlib import Path
 
 from slipway.domain.accounting import Counted
 from slipway.domain.evidence import Balance
-
 from tests.fakes.two_sides import Trip, TwoSides
 
 NOON = datetime(2026, 3, 1, 17, tzinfo=UTC)

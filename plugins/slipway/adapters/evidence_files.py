@@ -59,7 +59,9 @@ class EvidenceFiles:
         """Return the path of what is stored under a digest; Permanent when nothing is."""
         path = self._path(digest)
         if not path.is_file():
-            raise Permanent(f"there is no evidence {digest[:12]} in {self._folder}; `slipway history` lists what is")
+            raise Permanent(
+                f"there is no evidence {digest[:12]} in {self._folder}; `slipway history` lists what is"
+            )
         return path
 
     def _path(self, digest: Digest) -> Path:

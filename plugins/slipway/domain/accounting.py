@@ -132,6 +132,15 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class CauseEvents:
+    """How many events a cause touches on one day, over all differing cells."""
+
+    day: date
+    cause: Cause
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
 class Loss:
     """What a measure would have lost had only arrivals below a bound counted.
 
@@ -156,6 +165,7 @@ class ComparedKpi:
     days: tuple[DayTotal, ...]
     causes: tuple[CauseTotal, ...]
     listed: tuple[Difference, ...]
+    touched: tuple[CauseEvents, ...]
     examples: tuple[Example, ...]
     losses: tuple[Loss, ...]
     cells: int

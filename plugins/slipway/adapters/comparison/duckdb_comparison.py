@@ -151,7 +151,9 @@ class DuckDBComparison:
     ) -> tuple[LatenessClass, ...]:
         bounds = lateness_bounds(migration)
         rows = connection.execute(self._templates.render("lateness", bounds=bounds)).fetchall()
-        return tuple(LatenessClass(_whole(after), _whole(before), int(events)) for after, before, events in rows)
+        return tuple(
+            LatenessClass(_whole(after), _whole(before), int(events)) for after, before, events in rows
+        )
 
 
 def _whole(value: int | Decimal | float | None) -> int | None:

@@ -11,6 +11,7 @@ import duckdb
 
 from slipway.adapters.comparison.templates import KpiTemplates, Templates
 from slipway.domain.accounting import (
+    CauseEvents,
     CauseTotal,
     ComparedKpi,
     DayTotal,
@@ -18,14 +19,12 @@ from slipway.domain.accounting import (
     Example,
     Loss,
     Number,
-    column_type,
-    compared_columns,
     lateness_bounds,
 )
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cause, Digest
 from slipway.domain.measures import CompiledKpi
-from slipway.domain.rendering import quoted, sql_type, text_literal
+from slipway.domain.rendering import quoted, text_literal
 from slipway.ports import Question
 
 LISTED = 200
@@ -99,10 +98,15 @@ class KpiComparison:
     def found(self, rows: Digest, events: Digest) -> ComparedKpi:
         """Walk the causes and return everything that was found."""
         self._connection.execute(self._sql("walk"))
+        self._connection.execute(self._sql("touched"))
         return ComparedKpi(
             days=self._days(),
             causes=self._causes(),
             listed=self._listed(),
+            touched=tuple(
+                CauseEvents(day, Cause(cause), int(events))
+                for day, cause, events in self._rows("cause_events")
+            ),
             examples=self._examples(),
             losses=self._losses(),
             cells=self._one("SELECT count(*) FROM cells"),
@@ -127,13 +131,19 @@ class KpiComparison:
                 self._number(measure, recomputed),
                 self._number(measure, stream),
             )
-            for day, measure, cells, tolerated, beyond, engine, batch, recomputed, stream in self._rows("day_totals")
+            for day, measure, cells, tolerated, beyond, engine, batch, recomputed, stream in self._rows(
+                "day_totals"
+            )
         )
 
     def _causes(self) -> tuple[CauseTotal, ...]:
         return tuple(
             CauseTotal(
-                day, self._name(measure), Cause(cause), self._number(measure, net), self._number(measure, gross)
+                day,
+                self._name(measure),
+                Cause(cause),
+                self._number(measure, net),
+                self._number(measure, gross),
             )
             for day, measure, cause, net, gross in self._rows("cause_totals")
         )
@@ -196,7 +206,9 @@ class KpiComparison:
     def _write(self, query: str, path: Path) -> None:
         # One thread: the same rows must give the same bytes.
         self._connection.execute("SET threads = 1")
-        self._connection.execute(f"COPY ({query}) TO {text_literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        self._connection.execute(
+            f"COPY ({query}) TO {text_literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+        )
         self._connection.execute("RESET threads")
 
     def _cell(self, row: tuple[Any, ...]) -> Mapping[str, str | None]:

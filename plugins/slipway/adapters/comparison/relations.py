@@ -19,7 +19,13 @@ from slipway.ports import LakeFiles, Question
 Types = Mapping[str, str]
 
 _PLACE: Types = {"kafka_partition": "int", "kafka_offset": "long", "arrived_at": "timestamp"}
-_DDL: Types = {"int": "INTEGER", "long": "BIGINT", "timestamp": "TIMESTAMPTZ", "string": "VARCHAR", "date": "DATE"}
+_DDL: Types = {
+    "int": "INTEGER",
+    "long": "BIGINT",
+    "timestamp": "TIMESTAMPTZ",
+    "string": "VARCHAR",
+    "date": "DATE",
+}
 
 
 def event_columns(migration: Migration) -> Types:
@@ -81,7 +87,9 @@ class Relations:
     def stream_events(self, first: date, last: date) -> None:
         """Make `stream_events` (of the days) and `stream_events_of_all_days`: silver and amended late rows."""
         wanted = ", ".join([*self._quoted(), *_PLACE])
-        amended = f"SELECT {wanted}, business_day FROM late SEMI JOIN amended USING (kafka_partition, kafka_offset)"
+        amended = (
+            f"SELECT {wanted}, business_day FROM late SEMI JOIN amended USING (kafka_partition, kafka_offset)"
+        )
         self._connection.execute(
             "CREATE OR REPLACE TEMP VIEW stream_events_of_all_days AS"
             f" SELECT {wanted}, business_day FROM silver UNION ALL {amended}"

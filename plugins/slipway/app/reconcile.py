@@ -1,0 +1,203 @@
+"""One night's reconciliation: cut, comparison, causes, verdict, evidence, report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from slipway.app import freeze as freezing
+from slipway.app.freeze import Frozen, Target
+from slipway.domain import document as evidence_document
+from slipway.domain.accounting import Compared
+from slipway.domain.contract import Migration
+from slipway.domain.evidence import Verdict, canonical
+from slipway.domain.judging import Night, day_verdicts, days_of_all, judge
+from slipway.domain.narrative import summary
+from slipway.domain.window import observed
+from slipway.ports import Actor, Checked, Question, Reconciliation, World
+
+__all__ = ["question_of", "reconcile", "summary"]
+
+
+def reconcile(
+    migration: Migration,
+    as_of: datetime,
+    world: World,
+    by: Actor,
+    target: Target | None = None,
+    patience: timedelta = timedelta(minutes=5),
+    wait: Callable[[float], None] = time.sleep,
+) -> Reconciliation:
+    """Reconcile one migration as of an instant and record what came out, whatever it is.
+
+    target: a cut that was aimed at, and perhaps waited for, by an earlier task. Amendments and switches are
+    kept out while the two sides are read.
+    """
+    aimed = target or freezing.aim(migration, as_of, world)
+    with world.ledger.lock(migration.name):
+        frozen = freezing.freeze(migration, aimed, world, patience, wait)
+        compared = _compare(migration, frozen, world)
+        checked = _check(migration, frozen, compared, world)
+        document = _document(migration, frozen, compared, checked, world)
+        digest = world.evidence.put(document)
+        for table, snapshot in sorted(frozen.cut.snapshots.items()):
+            world.lake.tag(table, snapshot, f"evidence-{digest[:16]}")
+        plain = json.loads(canonical(document))
+        report = world.reports.write(plain, digest, _context(migration, frozen, checked, world, by))
+        window = plain["window"]
+        return world.ledger.record_reconciliation(
+            Reconciliation(
+                id=0,
+                migration=migration.name,
+                digest=digest,
+                verdict=Verdict(plain["verdict"]),
+                as_of=frozen.cut.as_of,
+                closed_through=frozen.closed_through,
+                window_days=window["days"],
+                window_complete=window["complete"],
+                missing=tuple(window["missing"]),
+                contract_digest=migration.contract_digest,
+                parity_digest=migration.parity_digest,
+                revision=frozen.cut.revision,
+                route_epoch=max(
+                    (route.epoch for route in world.serving.routes(list(migration.kpis))), default=0
+                ),
+                report=report,
+                at=world.clock.now(),
+            ),
+            document,
+            by,
+        )
+
+
+def question_of(frozen: Frozen, migration: Migration, closed_through: date) -> Question:
+    """Return what to compare at a cut."""
+    return Question(
+        revision=frozen.cut.revision,
+        offsets=frozen.cut.offsets,
+        files=frozen.files,
+        first=frozen.first,
+        closed_through=closed_through,
+        last=migration.business_day(frozen.cut.as_of),
+        batch_through=frozen.cut.batch_through,
+        amendments=frozen.cut.amendments,
+    )
+
+
+def _compare(migration: Migration, frozen: Frozen, world: World) -> Compared | None:
+    if frozen.closed_through is None:
+        return None
+    return world.comparison.compare(
+        migration, question_of(frozen, migration, frozen.closed_through), world.evidence
+    )
+
+
+def _check(migration: Migration, frozen: Frozen, compared: Compared | None, world: World) -> Checked | None:
+    if compared is None or frozen.closed_through is None:
+        return None
+    return world.expectations.check(
+        migration,
+        frozen.files.silver_of_days,
+        (frozen.first, frozen.closed_through),
+        frozen.counted.balance,
+        compared,
+        label=f"{frozen.cut.as_of:%Y%m%dT%H%M%SZ}",
+    )
+
+
+def _document(
+    migration: Migration, frozen: Frozen, compared: Compared | None, checked: Checked | None, world: World
+) -> Mapping[str, Any]:
+    verdict, findings = judge(
+        Night(
+            migration=migration.name,
+            incomplete=frozen.incomplete,
+            batch=frozen.batch,
+            counted=frozen.counted,
+            compared=compared,
+            closed_through=frozen.closed_through,
+            failed_checks=tuple(
+                f"{check.name} on {check.column} of {check.suite} ({check.seen})"
+                for check in (checked.checks if checked else ())
+                if not check.success
+            ),
+        )
+    )
+    kpis = compared.kpis.values() if compared else ()
+    window = observed(
+        days_of_all(day_verdicts(kpi, frozen.closed_through) for kpi in kpis),
+        frozen.closed_through,
+        migration.contract.gates.observe,
+        verdict,
+    )
+    return evidence_document.build(
+        migration,
+        evidence_document.Found(
+            cut=frozen.cut,
+            first=frozen.first,
+            closed_through=frozen.closed_through,
+            incomplete=frozen.incomplete,
+            counted=frozen.counted,
+            compared=compared,
+            checks=[
+                {
+                    "suite": check.suite,
+                    "expectation": check.name,
+                    "column": check.column,
+                    "success": check.success,
+                    "seen": check.seen,
+                }
+                for check in (checked.checks if checked else ())
+            ],
+            verdict=verdict,
+            findings=findings,
+            window=window,
+            versions={
+                "comparison": world.comparison.version(),
+                "expectations": checked.version if checked else "",
+            },
+        ),
+    )
+
+
+def _context(
+    migration: Migration, frozen: Frozen, checked: Checked | None, world: World, by: Actor
+) -> Mapping[str, Any]:
+    """Return what the report shows and no digest may hold: runs, people, the wall clock."""
+    newest = world.ledger.reconciliations(migration.name, 1)
+    words = world.ledger.sign_offs(migration.name)
+    return {
+        "at": world.clock.now(),
+        "by": by.name,
+        "dag_run": by.dag_run,
+        "dbt_run": frozen.cut.dbt_run,
+        "data_docs": checked.docs if checked else "",
+        "before": newest[0].digest if newest else "",
+        "amendments": [
+            {
+                "days": [day.isoformat() for day in amendment.days],
+                "rows": amendment.rows,
+                "by": amendment.by,
+                "reason": amendment.reason,
+                "state": amendment.state,
+            }
+            for amendment in world.ledger.amendments(migration.name, frozen.cut.revision)
+        ],
+        "roles": {
+            role: list(migration.contract.owners.get(role, ())) for role in migration.contract.gates.sign_offs
+        },
+        "sign_offs": [
+            {
+                "role": word.role,
+                "user": word.user,
+                "decision": word.decision,
+                "evidence": word.evidence,
+                "comment": word.comment,
+                "at": word.at,
+            }
+            for word in words
+        ],
+    }

@@ -1,0 +1,205 @@
+"""The evidence document: everything found at one cut, and nothing that another run at that cut would not find."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from slipway.domain.accounting import Compared, ComparedKpi, Counted
+from slipway.domain.contract import Migration
+from slipway.domain.evidence import Cut, Verdict
+from slipway.domain.judging import Finding, day_verdicts, kpi_verdict
+from slipway.domain.window import Window
+
+FORMAT = "slipway/evidence/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one reconciliation found, ready to be written down."""
+
+    cut: Cut
+    first: date
+    closed_through: date | None
+    incomplete: str
+    counted: Counted
+    compared: Compared | None
+    checks: Sequence[Mapping[str, Any]]
+    verdict: Verdict
+    findings: Sequence[Finding]
+    window: Window
+    versions: Mapping[str, str]
+
+
+def build(migration: Migration, found: Found) -> dict[str, Any]:
+    """Return the document. Ids of dbt and DAG runs and wall-clock times are left out on purpose."""
+    cut, compared = found.cut, found.compared
+    closed = found.closed_through
+    return {
+        "format": FORMAT,
+        "migration": migration.name,
+        "description": migration.contract.description,
+        "timezone": migration.zone.key,
+        "contract_digest": migration.contract_digest,
+        "parity_digest": migration.parity_digest,
+        "revision": cut.revision,
+        "verdict": found.verdict,
+        "findings": [
+            {"code": f.code, "verdict": f.verdict, "what": f.what, "fix": f.fix} for f in found.findings
+        ],
+        "cut": {
+            "as_of": cut.as_of,
+            "offsets": {str(partition): offset for partition, offset in cut.offsets.items()},
+            "snapshots": dict(cut.snapshots),
+            "progress": cut.progress,
+            "batch_through": cut.batch_through,
+            "amendments": list(cut.amendments),
+            "missing": found.incomplete,
+        },
+        "days": {
+            "first": found.first,
+            "closed_through": closed,
+            "last": migration.business_day(cut.as_of),
+            "closed": _days(found.first, closed),
+            "accept_late": int(migration.contract.parity.accept_late.total_seconds()),
+            "from": migration.contract.parity.from_day,
+        },
+        "window": {
+            "days": found.window.days,
+            "needed": found.window.needed,
+            "first": found.window.first,
+            "through": found.window.through,
+            "including": list(migration.contract.gates.observe.including),
+            "complete": found.window.complete,
+            "missing": list(found.window.missing),
+        },
+        "balance": _balance(found.counted),
+        "kpis": {
+            name: kpi_document(migration, name, kpi, closed)
+            for name, kpi in (compared.kpis.items() if compared else ())
+        },
+        "hidden": [
+            {
+                "model": h.model,
+                "day": h.day,
+                "kind": h.kind,
+                "events": h.events,
+                "ids": _masked(migration, h.ids),
+            }
+            for h in (compared.hidden if compared else ())
+        ],
+        "lateness": [
+            {"after": c.after, "before": c.before, "events": c.events}
+            for c in (compared.lateness if compared else ())
+        ],
+        "expectations": list(found.checks),
+        "waivers": [],
+        "versions": dict(found.versions),
+    }
+
+
+def _balance(counted: Counted) -> dict[str, Any]:
+    balance = counted.balance
+    return {
+        "produced": balance.produced,
+        "bronze": balance.bronze,
+        "silver": balance.silver,
+        "late": balance.late,
+        "rejected": balance.rejected,
+        "duplicates": balance.duplicates,
+        "unaccounted": counted.unaccounted,
+        "absent": {str(partition): records for partition, records in counted.absent.items()},
+        "backwards": [list(place) for place in counted.backwards],
+        "closes": balance.closes,
+    }
+
+
+def kpi_document(migration: Migration, name: str, kpi: ComparedKpi, closed: date | None) -> dict[str, Any]:
+    """Return the part of the document that is about one KPI."""
+    compiled = migration.kpis[name]
+    verdicts = day_verdicts(kpi, closed)
+    days: dict[date, dict[str, Any]] = {}
+    for total in kpi.days:
+        days.setdefault(total.day, {})[total.measure] = {
+            "cells": total.cells,
+            "tolerated": total.tolerated,
+            "beyond": total.beyond,
+            "engine": total.engine,
+            "batch": total.batch,
+            "recomputed": total.recomputed,
+            "stream": total.stream,
+        }
+    return {
+        "verdict": kpi_verdict(kpi, closed),
+        "grain": [part.name for part in compiled.grain],
+        "day_column": compiled.day_column,
+        "segments": list(compiled.segments),
+        "measures": [
+            {
+                "name": m.name,
+                "function": m.function,
+                "additive": m.additive,
+                "absolute": m.tolerance.absolute,
+                "relative": m.tolerance.relative,
+            }
+            for m in compiled.measures
+        ],
+        "cells": kpi.cells,
+        "differing": kpi.differing,
+        "walked": kpi.walked,
+        "crowded": kpi.crowded,
+        "broken": kpi.broken,
+        "days": [
+            {"day": day, "open": day not in verdicts, "verdict": verdicts.get(day), "measures": measures}
+            for day, measures in sorted(days.items())
+        ],
+        "causes": [
+            {"day": c.day, "measure": c.measure, "cause": c.cause, "net": c.net, "gross": c.gross}
+            for c in kpi.causes
+        ],
+        "events": [{"day": e.day, "cause": e.cause, "events": e.events} for e in kpi.touched],
+        "differences": [
+            {
+                "cell": dict(d.cell),
+                "day": d.day,
+                "measure": d.measure,
+                "batch": d.batch,
+                "recomputed": d.recomputed,
+                "stream": d.stream,
+                "beyond": d.beyond,
+                "shares": {cause.value: share for cause, share in d.shares.items()},
+                "remainder": d.remainder,
+            }
+            for d in kpi.listed
+        ],
+        "examples": [
+            {
+                "cell": dict(e.cell),
+                "day": e.day,
+                "cause": e.cause,
+                "events": e.events,
+                "ids": _masked(migration, e.ids),
+            }
+            for e in kpi.examples
+        ],
+        "losses": [
+            {"bound": loss.bound, "measure": loss.measure, "lost": loss.lost, "total": loss.total}
+            for loss in kpi.losses
+        ],
+        "kept": {"rows": kpi.rows, "events": kpi.events},
+    }
+
+
+def _days(first: date, closed: date | None) -> list[date]:
+    return [] if closed is None else [first + timedelta(days=n) for n in range((closed - first).days + 1)]
+
+
+def _masked(migration: Migration, ids: Sequence[str]) -> list[str]:
+    """Return ids as they may be shown: an identity that is personal is replaced by a short hash."""
+    field = migration.schema.field(migration.contract.events.id)
+    if field is None or not field.pii:
+        return list(ids)
+    return [f"masked-{hashlib.sha256(value.encode()).hexdigest()[:12]}" for value in ids]

@@ -1,0 +1,118 @@
+"""A world in which one night of `trips` can be reconciled: real comparison and files, small fakes around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from slipway.adapters.evidence_files import EvidenceFiles
+from slipway.adapters.report import HtmlReports
+from slipway.domain.accounting import Compared
+from slipway.domain.contract import Migration
+from slipway.domain.evidence import Balance
+from slipway.errors import Permanent
+from slipway.ports import Actor, BatchRun, Check, Checked, World
+
+from tests.fakes.ledger import FakeLedger
+from tests.fakes.two_sides import TwoSides
+
+ANA = Actor("ana", authenticated=True, dag_run="manual__1")
+
+
+@dataclass
+class NightWorld:
+    """The ports that a reconciliation calls, over the files of TwoSides."""
+
+    sides: TwoSides
+    as_of: datetime
+    now_at: datetime = datetime(2026, 3, 9, 12, tzinfo=UTC)
+    batch_ok: bool = True
+    loaded_through: datetime | None = None
+    end_offset: int | None = None
+    failing_check: str = ""
+    snapshots_gone: bool = False
+    checkpoints: list[str] = field(default_factory=list)
+    tags: list[tuple[str, int, str]] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ledger = FakeLedger()
+        migration = self.sides.migration
+        self.ledger.adopt(migration.name, migration.contract_digest, migration.parity_digest, ANA)
+        self.ledger.remember_revision(migration.name, 1, migration.parity_digest, ANA)
+
+    def world(self) -> World:
+        parts = SimpleNamespace(
+            clock=self,
+            ledger=self.ledger,
+            topics=self,
+            engine=self,
+            lake=self,
+            serving=self,
+            facts=self,
+            expectations=self,
+            evidence=EvidenceFiles(self.sides.folder / "store"),
+            comparison=self.sides.comparison(),
+            reports=HtmlReports(self.sides.folder / "reports"),
+        )
+        return cast(World, parts)
+
+    def wait(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        self.now_at += timedelta(minutes=1)
+
+    # --- clock, topics, engine, serving
+    def now(self) -> datetime:
+        return self.now_at
+
+    def bounds(self, name: str) -> Mapping[int, tuple[int, int]]:
+        end = len(self.sides.bronze) if self.end_offset is None else self.end_offset
+        return {0: (0, end)}
+
+    def checkpoint(self, job_id: str) -> None:
+        self.checkpoints.append(job_id)
+
+    def routes(self, kpis: Sequence[str]) -> Sequence[Any]:
+        return ()
+
+    # --- lake
+    def snapshot(self, table: str) -> int | None:
+        return len(self._files(table)) or None
+
+    def data_files(self, table: str, snapshot: int, days: Sequence[date] | None = None) -> Sequence[str]:
+        if self.snapshots_gone:
+            raise Permanent(f"{table} has no snapshot {snapshot} any more")
+        return self._files(table)
+
+    def tag(self, table: str, snapshot: int, name: str) -> None:
+        self.tags.append((table, snapshot, name))
+
+    def _files(self, table: str) -> Sequence[str]:
+        return cast(Sequence[str], getattr(self.sides.files(), table.partition(".")[0]))
+
+    # --- facts
+    def batch_run(self, migration: str) -> BatchRun | None:
+        return BatchRun("dbt-1", self.as_of, self.loaded_through or self.as_of, self.batch_ok)
+
+    def replayed_through(self, topic: str) -> datetime | None:
+        return None
+
+    def amendments(self, migration: str, revision: int) -> Sequence[int]:
+        return [1] if self.sides.amended else []
+
+    # --- expectations
+    def check(
+        self,
+        migration: Migration,
+        silver: Sequence[str],
+        days: tuple[date, date],
+        balance: Balance,
+        compared: Compared,
+        label: str,
+    ) -> Checked:
+        found = Check("silver", "unique", "trip_id", not self.failing_check, self.failing_check)
+        return Checked(found.success, (found,), "fake", "docs")
