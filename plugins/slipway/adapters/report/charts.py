@@ -183,7 +183,7 @@ def _floor(levels: Sequence[float]) -> float:
 def _lines(name: str) -> list[str]:
     words = name.split("_")
     if len(words) == 3:
-        return [" ".join(words[:2]), words[2]]
+        return [words[0], " ".join(words[1:])]
     return words
 
 

@@ -54,6 +54,8 @@ def page(document: Document, digest: str, context: Mapping[str, Any]) -> dict[st
             for name, kpi in document["kpis"].items()
         ],
         "explained": [_explained(document, day) for day in failing[:EXPLAINED_DAYS]],
+        # A day that differs has its section already.
+        "findings": [f for f in document["findings"] if f["code"] != "day_differs"],
         "lateness": _lateness(document),
         "records": _records(document),
         "signatures": _signatures(document, digest, context),
@@ -125,7 +127,7 @@ def _explained(document: Document, day: str) -> dict[str, Any]:
         "title": long_day(day),
         "causes": [phrase(document, cause, events) for cause, events in causes_of(document, day)],
         "measure": measure.replace("_", " "),
-        "count": len(drawn),
+        "drawn": f"the {len(drawn)} {plural(len(drawn), 'cell')}",
         "waterfall": waterfall(_fall(drawn)) if drawn else Markup(""),
         "cells": [
             {
@@ -278,6 +280,3 @@ def _signatures(document: Document, digest: str, context: Mapping[str, Any]) -> 
 
 def _shown(value: Any) -> str:
     return "nothing" if value is None else grouped(number(value))
-
-
-__all__ = ["page", "plural"]

@@ -1,0 +1,146 @@
+"""The page of a night: safe to open, whole without a network, and its figures sum."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from slipway.adapters.report.charts import Bar, Fall, histogram, square_of, waterfall
+from slipway.app.reconcile import reconcile, summary
+from slipway.domain.evidence import Cause
+from slipway.domain.narrative import headline
+
+from tests.fakes.night import ANA, NightWorld
+from tests.fakes.two_sides import FIRST, Trip, TwoSides
+
+NOON = datetime(2026, 3, 1, 17, tzinfo=UTC)
+NASTY = '<script>alert("x")</script>&'
+
+
+class Tags(HTMLParser):
+    """Collects what a page would run or fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+
+def trip(n: int, day: int = 0, zone: str | None = "N", trip_id: str = "") -> Trip:
+    started = NOON + timedelta(days=day, minutes=n)
+    return Trip(trip_id or f"t{n}", f"r{n}", "A", started, zone, 100, 1.5, 2**n)
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> NightWorld:
+    sides = TwoSides(tmp_path)
+    for n in range(6):
+        sides.batch.append(trip(n, n % 3))
+        sides.accept(trip(n, n % 3))
+    return NightWorld(sides, as_of=sides.migration.closes_at(FIRST + timedelta(days=2)))
+
+
+def written(night: NightWorld) -> str:
+    world = night.world()
+    return Path(reconcile(night.sides.migration, night.as_of, world, ANA, wait=night.wait).report).read_text("utf-8")
+
+
+def test_values_from_events_and_people_are_escaped(night: NightWorld) -> None:
+    night.sides.batch.append(trip(9, zone=NASTY, trip_id=NASTY))
+
+    page = written(night)
+
+    assert NASTY not in page
+    assert "&lt;script&gt;" in page
+    tags = Tags()
+    tags.feed(page)
+    assert "script" not in {tag for tag, _ in tags.seen}
+
+
+def test_the_page_fetches_nothing(night: NightWorld) -> None:
+    tags = Tags()
+    tags.feed(written(night))
+
+    links = [value for _, attrs in tags.seen for name, value in attrs.items() if name in ("src", "href", "action")]
+    assert links
+    assert all(link and link.startswith(("#", "data:")) for link in links)
+    assert not re.search(r"@import|url\(", written(night))
+
+
+def test_a_failing_day_leads_from_the_map_to_its_causes_and_ids(night: NightWorld) -> None:
+    night.sides.batch.append(trip(9, day=1))
+
+    page = written(night)
+
+    assert '<a href="#day-2026-03-02">' in page
+    assert 'id="day-2026-03-02"' in page
+    assert "1 event has not arrived in the stream" in page
+    assert "<code>t9</code>" in page
+
+
+def test_every_heading_that_is_named_exists(night: NightWorld) -> None:
+    tags = Tags()
+    tags.feed(written(night))
+
+    ids = {attrs["id"] for _, attrs in tags.seen if "id" in attrs}
+    named = {attrs["aria-labelledby"] for _, attrs in tags.seen if "aria-labelledby" in attrs}
+    assert named and named <= ids
+
+
+def test_a_night_without_a_closed_day_has_a_page_too(night: NightWorld) -> None:
+    night.as_of = NOON
+
+    page = written(night)
+
+    assert "Nothing can be said" in page
+    assert "No closed day could be compared" in page
+
+
+def test_the_headline_of_a_passing_night_names_the_window(night: NightWorld) -> None:
+    found = reconcile(night.sides.migration, night.as_of, night.world(), ANA, wait=night.wait)
+    document = night.world().evidence.get(found.digest)
+
+    told = headline(document)
+
+    assert (told.title, told.badge) == ("Ready to sign", "PASS · 3 closed days agree")
+    assert "1 Mar to 3 Mar" in told.sentence
+    assert "6 in bronze = 6 silver + 0 late + 0 rejected + 0 duplicates; closes" in summary(document)
+
+
+def test_the_waterfall_draws_each_cause_at_its_level() -> None:
+    drawn = str(waterfall(Fall(131, 113, {Cause.LATE: 20, Cause.NOT_IN_BATCH: -2})))
+
+    assert re.findall(r'class="v"[^>]*>([^<]+)<', drawn) == ["131", "\u221220", "+2", "113"]
+
+
+def test_small_changes_of_large_values_can_be_seen() -> None:
+    drawn = str(waterfall(Fall(100_000, 99_982, {Cause.LATE: 18})))
+
+    assert "the columns start at" in drawn
+    height = re.search(r'class="neg"[^>]*height="([\d.]+)"', drawn)
+    assert height and float(height[1]) > 20
+
+
+def test_the_histogram_marks_what_lies_beyond_the_accepted_lateness() -> None:
+    drawn = str(histogram([Bar("same day", 9_000, False), Bar("> 24 h", 3, True)], "accepted: 24 h"))
+
+    assert drawn.count('class="hl"') == 1
+    assert "accepted: 24 h" in drawn
+
+
+def test_squares_tell_equal_tolerated_differing_and_open_apart() -> None:
+    def square(**changes: object) -> tuple[str, str]:
+        seen = {"tolerated": 0, "beyond": 0, "engine": 0, "batch": 200, "stream": 200} | changes
+        return square_of({"open": False, "measures": {"m": seen}}, "m")
+
+    assert square() == ("pass", "")
+    assert square(tolerated=1, stream=201) == ("warn", "0.50%")
+    assert square(beyond=1, stream=182) == ("fail", "\u221218")
+    assert square(beyond=2) == ("fail", "±2")
+    assert square_of({"open": True, "measures": {"m": {}}}, "m") == ("open", "")
+    assert square_of({"open": False, "measures": {}}, "m") == ("none", "")
