@@ -74,4 +74,6 @@ if __name__ == "__main__":
     os.environ["FLINK_HOME"] = str(Path(pyflink.__file__).parent)
     os.environ["FLINK_LIB_DIR"] = str(given.jars.resolve())
     with tempfile.TemporaryDirectory() as lake:
-        print(explain(given.script.read_text("utf-8"), json.loads(given.tables.read_text("utf-8")), Path(lake)))
+        print(
+            explain(given.script.read_text("utf-8"), json.loads(given.tables.read_text("utf-8")), Path(lake))
+        )

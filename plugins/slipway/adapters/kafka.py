@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
@@ -45,7 +45,9 @@ class KafkaTopics:
 
     def cluster_id(self) -> str:
         """Return the id that the cluster was formatted with."""
-        return str(_done(self._admin.describe_cluster(request_timeout=SECONDS), "describe the cluster").cluster_id)
+        return str(
+            _done(self._admin.describe_cluster(request_timeout=SECONDS), "describe the cluster").cluster_id
+        )
 
     def brokers(self) -> int:
         """Return how many brokers are up."""
@@ -70,7 +72,9 @@ class KafkaTopics:
         """Create the topic; one that exists by now is left as it is."""
         new = NewTopic(spec.name, spec.partitions, spec.replication, config=dict(spec.config))
         try:
-            _done(self._admin.create_topics([new], operation_timeout=SECONDS)[spec.name], f"create {spec.name}")
+            _done(
+                self._admin.create_topics([new], operation_timeout=SECONDS)[spec.name], f"create {spec.name}"
+            )
         except _AlreadyThere:
             return
         for _ in range(PROPAGATION_TRIES):  # a created topic is unknown to other brokers for a moment
@@ -81,7 +85,8 @@ class KafkaTopics:
     def configure(self, name: str, config: Mapping[str, str]) -> None:
         """Set these keys on the topic and leave the others."""
         entries = [
-            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in config.items()
+            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+            for key, value in config.items()
         ]
         resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
         changed = self._admin.incremental_alter_configs([resource], request_timeout=SECONDS)[resource]
@@ -93,7 +98,8 @@ class KafkaTopics:
         if partitions is None:
             raise Permanent(f"there is no topic {name}; create it with the migration's provision")
         consumer = Consumer(
-            {**self._settings, "group.id": "slipway-bounds", "isolation.level": "read_committed"}, logger=_SILENT
+            {**self._settings, "group.id": "slipway-bounds", "isolation.level": "read_committed"},
+            logger=_SILENT,
         )
         try:
             return {

@@ -63,8 +63,8 @@ class SchemaRegistry:
             return None
         if answer.status_code == httpx.codes.CONFLICT:
             raise Permanent(
-                f"the schema is not compatible with the versions that {path.split('/')[2]} has: {_told(answer)}; "
-                "give new fields a default and remove none without one, or use a new topic"
+                f"the schema is not compatible with the versions that {path.split('/')[2]} has: "
+                f"{_told(answer)}; give new fields a default and remove none without one, or use a new topic"
             )
         if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise Retryable(f"the schema registry failed at {method} {path}: {_told(answer)}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from slipway.errors import Permanent, Retryable
 
@@ -73,14 +74,16 @@ class WarehouseWriters:
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
         try:
-            with psycopg.connect(**self._server, autocommit=True, connect_timeout=10) as connection:
+            with psycopg.connect(
+                make_conninfo("", **self._server), autocommit=True, connect_timeout=10
+            ) as connection:
                 yield connection
         except psycopg.OperationalError as error:
             raise Retryable(f"the warehouse does not answer: {error}; is Postgres up?") from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise Permanent(
-                f"{self._server.get('user')} may not manage writer roles ({error}); it needs CREATEROLE, and must "
-                "own the tables that writers use"
+                f"{self._server.get('user')} may not manage writer roles ({error}); it needs CREATEROLE, "
+                "and must own the tables that writers use"
             ) from error
 
 

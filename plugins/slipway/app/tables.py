@@ -51,7 +51,11 @@ def revision_tables(migration: Migration, revision: int) -> tuple[LakeTable, ...
         (names.dimension_column(dimension, field), kind, f"{field} of {dimension} when the event was read")
         for dimension, field, kind in migration.dimension_fields
     )
-    day = ("business_day", "date", f"Calendar day of {migration.contract.events.time} in {migration.zone.key}")
+    day = (
+        "business_day",
+        "date",
+        f"Calendar day of {migration.contract.events.time} in {migration.zone.key}",
+    )
     event = (*fields, *looked_up, day, *_WHERE_FROM)
     rejected = (
         *_WHERE_FROM,

@@ -52,3 +52,13 @@ def dimension_column(dimension: str, field: str) -> str:
 def writer_role(migration: str, revision: int, attempt: int) -> str:
     """Return the warehouse role under which one attempt writes."""
     return f"flink_{migration}_r{revision}_a{attempt}"
+
+
+def ingest_job(migration: str) -> str:
+    """Return the name of the job that fills bronze, in the engine and as a consumer group."""
+    return f"slipway-{migration}-ingest"
+
+
+def revision_job(migration: str, revision: int) -> str:
+    """Return the name of a revision's job, in the engine and as a consumer group."""
+    return f"slipway-{migration}-r{revision}"

@@ -43,7 +43,11 @@ def planning_failure(job: str, trace: str) -> SlipwayError:
 def _first_line(trace: str) -> str:
     lines = [line.strip() for line in trace.splitlines()]
     # REST wraps the trace in its own words.
-    told = [line for line in lines if line and not line.startswith(("at ", "...", "<Exception", "Internal server"))]
+    told = [
+        line
+        for line in lines
+        if line and not line.startswith(("at ", "...", "<Exception", "Internal server"))
+    ]
     return told[0] if told else trace.strip()[:200]
 
 

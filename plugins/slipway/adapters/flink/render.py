@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class FlinkScripts:
         self._jinja = jinja2.Environment(
             loader=jinja2.FileSystemLoader(templates),
             undefined=jinja2.StrictUndefined,
-            autoescape=False,  # this is SQL: every value passes one of the three filters below
+            autoescape=False,  # noqa: S701 - this is SQL: every value passes one of the three filters below
             trim_blocks=False,
             keep_trailing_newline=True,
         )
@@ -80,7 +81,7 @@ class FlinkScripts:
         }
         return self._jinja.get_template("amend.sql.j2").render(
             endpoints=self._endpoints,
-            job_name=f"{job_name(migration, 'revision', revision)}-amend-{amendment.id}",
+            job_name=f"{names.revision_job(migration.name, revision)}-amend-{amendment.id}",
             zone=migration.zone.key,
             warehouse_url=f"{self._endpoints.warehouse}?user={writer}&reWriteBatchedInserts=true",
             id=contract.events.id,
@@ -121,7 +122,7 @@ class FlinkScripts:
     def _ingest(self, migration: Migration, schema_id: str, endpoints: Endpoints) -> str:
         return self._jinja.get_template("ingest.sql.j2").render(
             **_source(migration, endpoints),
-            job_name=job_name(migration, "ingest", 0),
+            job_name=names.ingest_job(migration.name),
             with_headers=True,
             bronze=names.bronze(migration.name),
             dlq_topic=names.dlq_topic(migration.contract.events.topic),
@@ -137,7 +138,7 @@ class FlinkScripts:
         url = f"{endpoints.warehouse}?user={writer}&reWriteBatchedInserts=true"
         return self._jinja.get_template("revision.sql.j2").render(
             **_source(migration, endpoints),
-            job_name=job_name(migration, "revision", revision),
+            job_name=names.revision_job(migration.name, revision),
             with_headers=False,
             zone=migration.zone.key,
             state_ttl=_flink_span(derive.state_ttl(migration).value),
@@ -151,11 +152,6 @@ class FlinkScripts:
             late=names.late(migration.name, revision),
             rejected=names.rejected(migration.name, revision),
         )
-
-
-def job_name(migration: Migration, kind: str, revision: int) -> str:
-    """Return the name of a job in Flink, and of its consumer group."""
-    return f"slipway-{migration.name}-ingest" if kind == "ingest" else f"slipway-{migration.name}-r{revision}"
 
 
 def _source(migration: Migration, endpoints: Endpoints) -> Mapping[str, Any]:
@@ -193,13 +189,14 @@ def _without_docs(node: Any) -> Any:
 def _dimension(migration: Migration, name: str, url: str) -> Mapping[str, Any]:
     dimension = migration.contract.dimensions[name]
     key = migration.schema.field(dimension.key)
-    assert key is not None, "the contract has been checked against its schema"
+    if key is None:
+        raise Permanent(f"dimensions.{name}.key: the event schema has no field {dimension.key}")
     relation = ".".join(quoted(part, "postgres") for part in dimension.relation.split("."))
     columns = ", ".join(quoted(field, "postgres") for field in dimension.fields)
     condition = f"{quoted(dimension.key, 'postgres')} = CAST(? AS {sql_type(key.type, 'postgres')})"
     literal = {
         "url": url,
-        "query": f"SELECT {columns} FROM {relation} WHERE {condition}",
+        "query": f"SELECT {columns} FROM {relation} WHERE {condition}",  # noqa: S608 - quoted above
         "fields": dict(dimension.fields),
         "rows": DIMENSION_ROWS,
         "seconds": DIMENSION_SECONDS,
@@ -217,8 +214,9 @@ def _kpi(migration: Migration, name: str, revision: int) -> Mapping[str, Any]:
     for part in kpi.grain:
         if part.source.nullable:
             raise Permanent(
-                f"kpis.{name}.grain.{part.name} is {part.source.name}, which may be null, but a key can't hold null "
-                "in the stream table; make the field required in the event schema, or leave it out of the grain"
+                f"kpis.{name}.grain.{part.name} is {part.source.name}, which may be null, but a key can't hold "
+                "null in the stream table; make the field required in the event schema, or leave it out of the "
+                "grain"
             )
     grain, measures = kpi.select("flink")
     return {
@@ -239,7 +237,8 @@ def _sink_type(kind: str) -> str:
 
 
 def _flink_span(span: object) -> str:
-    assert isinstance(span, timedelta)
+    if not isinstance(span, timedelta):
+        raise TypeError(f"{span!r} is no span of time")
     return f"{span // timedelta(seconds=1)} s"
 
 
@@ -252,6 +251,4 @@ def _path(table: str) -> str:
 
 
 def _sha256(path: Path) -> str:
-    import hashlib
-
     return hashlib.sha256(path.read_bytes()).hexdigest()

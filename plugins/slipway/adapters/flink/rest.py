@@ -101,7 +101,9 @@ class FlinkEngine:
 
     def stop(self, job_id: str) -> str:
         """Stop with a savepoint and return its path; on an error the job goes on."""
-        _await(lambda: self._all_running(job_id), f"all tasks of job {job_id} to run, before it can be stopped")
+        _await(
+            lambda: self._all_running(job_id), f"all tasks of job {job_id} to run, before it can be stopped"
+        )
         trigger = self._post(f"/jobs/{job_id}/stop", {"drain": False})["request-id"]
         path = f"/jobs/{job_id}/savepoints/{trigger}"
         operation = _await(lambda: self._completed(path), f"the savepoint of job {job_id}")
@@ -128,8 +130,6 @@ class FlinkEngine:
         if not complete:
             return None
         return max(complete, key=lambda checkpoint: int(checkpoint.name.removeprefix("chk-"))).as_uri()
-
-    # --- parts ------------------------------------------------------------------------------------------------
 
     def _driver(self) -> str:
         """Return the id of the SQL driver among the uploaded jars; upload it when it is not there."""
@@ -225,7 +225,9 @@ def _reaching(system: str) -> Iterator[None]:
     try:
         yield
     except httpx.TransportError as error:
-        raise Retryable(f"{system} does not answer: {error or type(error).__name__}; is it up?") from error
+        raise Retryable(
+            f"{system} does not answer: {str(error) or type(error).__name__}; is it up?"
+        ) from error
 
 
 def _checked(answer: httpx.Response) -> Any:
