@@ -36,7 +36,7 @@ class SignOffTrigger(BaseTrigger):
         conn_id: str = LEDGER,
         poll_seconds: float = 10.0,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.migration = migration
         self.seen = (int(seen[0]), int(seen[1]))
         self.until = until
@@ -70,7 +70,7 @@ class SignOffTrigger(BaseTrigger):
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 self.log.warning("the ledger can't be reached (%s); trying again", error)
                 await asyncio.sleep(min(self.poll_seconds, left))
-        yield TriggerEvent({"status": status})
+        yield TriggerEvent({"status": status})  # type: ignore[no-untyped-call]
 
     async def _changed_within(self, seconds: float) -> bool:
         """Wait on one connection until something changed or the time is up."""

@@ -1,0 +1,1 @@
+"""Slipway's pages inside Airflow: who stands where, why, and who has to say yes."""

@@ -1,0 +1,231 @@
+"""What the pages show, made from ledger and journal; the templates hold no logic."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from markupsafe import Markup
+
+from slipway.adapters.report.charts import heat_map
+from slipway.app import observe
+from slipway.app.status import Status, status
+from slipway.domain import narrative
+from slipway.domain.contract import Migration
+from slipway.domain.gates import Facts, Word, span, words_that_stand
+from slipway.domain.states import Blocker, State
+from slipway.domain.transitions import RAIL
+from slipway.ports import Reconciliation, Standing, SwitchRow, World
+
+VERBS = ("provision", "deploy", "baseline", "reconcile", "amend", "maintain", "cutover", "rollback")
+_ASIDE = {
+    State.HELD: State.SHADOW,
+    State.ROLLED_BACK: State.SHADOW,
+    State.FALLBACK: State.SHADOW,
+    State.ABORTED: State.DRAFT,
+}
+TONES = {
+    State.HELD: "bad",
+    State.ROLLED_BACK: "warn",
+    State.FALLBACK: "warn",
+    State.ABORTED: "bad",
+    State.CANARY: "run",
+    State.SWITCHED: "ok",
+    State.COMPLETED: "ok",
+    State.ARMED: "run",
+    State.ELIGIBLE: "run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One station of the rail. kind: done, here or ahead."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One migration in the list."""
+
+    name: str
+    description: str
+    status: Status
+    tone: str
+    rail: tuple[Stop, ...]
+    evidence: str
+    readers: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One role in the sign-off panel. mine: the user who looks holds it; said: what stands, newest word."""
+
+    role: str
+    needed: int
+    holders: tuple[str, ...]
+    approved: tuple[str, ...]
+    words: tuple[Word, ...]
+    mine: bool
+    my_decision: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KpiView:
+    """One KPI: its heat map and the causes of its differences."""
+
+    name: str
+    title: str
+    map: Markup
+    causes: tuple[Mapping[str, Any], ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One migration's page."""
+
+    name: str
+    description: str
+    status: Status
+    tone: str
+    rail: tuple[Stop, ...]
+    told: narrative.Headline | None
+    evidence_age: str
+    newest: Reconciliation | None
+    nights: tuple[Reconciliation, ...]
+    kpis: tuple[KpiView, ...]
+    blockers: tuple[Blocker, ...]
+    seats: tuple[Seat, ...]
+    roles: tuple[str, ...]
+    request: Mapping[str, Any] | None
+    journal: tuple[SwitchRow, ...]
+    transitions: tuple[Mapping[str, Any], ...]
+    incidents: tuple[Mapping[str, Any], ...]
+    standing: Standing | None
+    verbs: tuple[str, ...]
+    readers: str
+    mark: str
+
+
+def overview(migrations: Mapping[str, Migration], world: World) -> list[Row]:
+    """Return all migrations, those that wait for people first."""
+    rows = []
+    for migration in migrations.values():
+        found = status(migration, world)
+        rows.append(
+            Row(
+                migration.name,
+                migration.contract.description,
+                found,
+                TONES.get(found.state, "plain"),
+                rail(found.state),
+                _evidence(found, world.clock.now()),
+                _readers(found),
+            )
+        )
+    return sorted(rows, key=lambda row: (row.status.state not in (State.HELD, State.ELIGIBLE), row.name))
+
+
+def detail(migration: Migration, world: World, user: str) -> Detail:
+    """Return everything that one migration's page shows to this user."""
+    found = status(migration, world)
+    nights = tuple(world.ledger.reconciliations(migration.name, limit=14))
+    newest = nights[0] if nights else None
+    document = world.ledger.evidence(newest.digest) if newest else None
+    requests = world.ledger.cutover_requests(migration.name, limit=1)
+    journal = tuple(world.ledger.switches(migration.name))
+    facts = observe.from_rows(migration, world, (), journal).facts
+    return Detail(
+        migration.name,
+        migration.contract.description,
+        found,
+        TONES.get(found.state, "plain"),
+        rail(found.state),
+        narrative.headline(document) if document else None,
+        _evidence(found, world.clock.now()),
+        newest,
+        nights,
+        tuple(_kpi(name, kpi, found) for name, kpi in document["kpis"].items()) if document else (),
+        found.blocked_by,
+        tuple(_seats(migration, facts, user)),
+        tuple(role for role, holders in migration.contract.owners.items() if user in holders),
+        requests[0] if requests else None,
+        tuple(reversed(journal)),
+        tuple(reversed(world.ledger.transitions(migration.name))),
+        tuple(world.ledger.incidents(migration.name))[:8],
+        world.ledger.standing(migration.name),
+        VERBS,
+        _readers(found),
+        _mark(found),
+    )
+
+
+def mark(migration: Migration, world: World) -> str:
+    """Return a text that changes whenever the page would: an open page asks for it and loads itself again."""
+    return _mark(status(migration, world))
+
+
+def rail(state: State) -> tuple[Stop, ...]:
+    """Return the stations of the way forward; a state beside the rail stands where its way goes on."""
+    here = RAIL.index(_ASIDE.get(state, state))
+    return tuple(
+        Stop(str(stop), "done" if place < here else "here" if place == here else "ahead")
+        for place, stop in enumerate(RAIL)
+    )
+
+
+def _mark(found: Status) -> str:
+    shown = (
+        found.state,
+        found.revision,
+        found.evidence,
+        found.evidence_at,
+        sorted(found.signed.items()),
+        sorted(found.sources.items()),
+        found.route_epoch,
+        [blocker.code for blocker in found.blocked_by],
+    )
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
+
+
+def _evidence(found: Status, now: datetime) -> str:
+    if found.evidence is None or found.evidence_at is None:
+        return "none yet"
+    return f"{span(now - found.evidence_at)} old"
+
+
+def _readers(found: Status) -> str:
+    sources = sorted(set(found.sources.values()))
+    return " and ".join(sources) if sources else "batch"
+
+
+def _kpi(name: str, kpi: Mapping[str, Any], found: Status) -> KpiView:
+    causes = sorted(kpi.get("causes", ()), key=lambda cause: (cause["day"], cause["measure"]))
+    return KpiView(
+        name, name.replace("_", " "), heat_map(kpi), tuple(causes), found.sources.get(name, "batch")
+    )
+
+
+def _seats(migration: Migration, facts: Facts, user: str) -> Sequence[Seat]:
+    standing = words_that_stand(facts)
+    seats = []
+    for role, holders in migration.contract.owners.items():
+        words = tuple(word for word in standing if word.role == role)
+        mine = [word.decision for word in words if word.user == user]
+        seats.append(
+            Seat(
+                role,
+                facts.demands.sign_offs.get(role, 0),
+                tuple(holders),
+                tuple(word.user for word in words if word.decision == "approve"),
+                words,
+                user in holders,
+                mine[-1] if mine else None,
+            )
+        )
+    return seats
