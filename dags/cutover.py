@@ -37,9 +37,10 @@ def build(migration: Migration) -> DAG:
             >> signed
             >> tasks.arm(migration.name)
             >> canaries
-            >> tasks.switch(migration.name)
+            >> (switch := tasks.switch(migration.name))
             >> tasks.verify(migration.name)
         )
+        [canaries, switch] >> tasks.restore(migration.name)
     return dag
 
 

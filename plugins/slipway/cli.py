@@ -61,7 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     verb("history", _history, "Print the switch journal.")
     verify = verb("verify", _verify, "Compute a piece of evidence again and say whether it is the same.")
     verify.add_argument("digest", help="SHA-256 of the evidence, as printed in the report")
-    verb("ledger-upgrade", _ledger_upgrade, "Bring the ledger's database schema up to date.", migration=False)
+    ledger = verb("ledger", _ledger, "Look after the ledger's database.", migration=False)
+    ledger.add_argument("action", choices=["upgrade"], help="upgrade: bring its schema up to date")
     return parser
 
 
@@ -181,8 +182,8 @@ def _verify(given: argparse.Namespace) -> int:
     return DONE if found.same else NO
 
 
-def _ledger_upgrade(given: argparse.Namespace) -> int:
-    bootstrap.world().ledger.upgrade()
+def _ledger(given: argparse.Namespace) -> int:
+    bootstrap.ledger().upgrade()
     print("the ledger's schema is up to date")
     return DONE
 

@@ -43,6 +43,7 @@ def provision(migration: str) -> None:
     from slipway.app import provision as use_case
 
     world, contract = bootstrap.world(), bootstrap.migration(migration)
+    world.ledger.upgrade()
     steps = use_case.plan(contract, world)
     print(use_case.table(steps))
     if not _params()["dry_run"]:
@@ -171,6 +172,15 @@ def switch(migration: str) -> None:
     from slipway.app import cutover
 
     print(cutover.switch(bootstrap.migration(migration), bootstrap.world(), _actor(), _params()["reason"]))
+
+
+@task(trigger_rule="one_failed")
+def restore(migration: str) -> None:
+    """Put the readers of a canary back on batch when a step before the switch has failed."""
+    from slipway.app import cutover
+
+    reason = "a step of the cutover failed before the switch"
+    print(cutover.restore(bootstrap.migration(migration), bootstrap.world(), _actor(), reason))
 
 
 @task
