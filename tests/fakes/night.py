@@ -1,11 +1,10 @@
-"""A world in which one night of `trips` can be reconciled: real comparison and files, small fakes around them."""
+"""A world in which a night of `trips` can be reconciled: real comparison and files, small fakes around."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,7 +15,6 @@ from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance
 from slipway.errors import Permanent
 from slipway.ports import Actor, BatchRun, Check, Checked, World
-
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.two_sides import TwoSides
 

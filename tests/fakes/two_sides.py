@@ -1,4 +1,4 @@
-"""A small migration with every kind of measure, and both of its sides on files: what a comparison test starts from."""
+"""A small migration with every kind of measure, and both of its sides on files."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def test_amended_late_rows_count_as_the_days_events(tmp_path: Path) -> None:
 
 def test_a_missing_row_equals_the_measures_over_no_events(tmp_path: Path) -> None:
     sides = agreeing(tmp_path)
-    empty = "NULL::DATE AS day, 'Q' AS zone, 0::BIGINT, 0::BIGINT, 0::BIGINT, 0::BIGINT, 0::BIGINT, NULL, NULL, NULL"
+    empty = "NULL::DATE AS day, 'Q' AS zone, 0, 0, 0, 0, 0, NULL, NULL, NULL"
     sides.batch_rows = (
         f"SELECT * FROM folded UNION ALL SELECT DATE '{FIRST}', * EXCLUDE (day) FROM (SELECT {empty})"
     )

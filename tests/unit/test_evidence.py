@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from slipway.adapters.evidence_files import EvidenceFiles
 from slipway.app import freeze
 from slipway.app.reconcile import reconcile, summary
@@ -14,7 +15,6 @@ from slipway.app.verify import verify
 from slipway.domain.evidence import Digest, Verdict
 from slipway.errors import Permanent
 from slipway.ports import Actor, Reconciliation
-
 from tests.fakes.night import ANA, NightWorld
 from tests.fakes.two_sides import FIRST, Trip, TwoSides
 

@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+
 from slipway.adapters.report.charts import Bar, Fall, histogram, square_of, waterfall
 from slipway.app.reconcile import reconcile, summary
 from slipway.domain.evidence import Cause
 from slipway.domain.narrative import headline
-
 from tests.fakes.night import ANA, NightWorld
 from tests.fakes.two_sides import FIRST, Trip, TwoSides
 
@@ -47,7 +47,9 @@ def night(tmp_path: Path) -> NightWorld:
 
 def written(night: NightWorld) -> str:
     world = night.world()
-    return Path(reconcile(night.sides.migration, night.as_of, world, ANA, wait=night.wait).report).read_text("utf-8")
+    return Path(reconcile(night.sides.migration, night.as_of, world, ANA, wait=night.wait).report).read_text(
+        "utf-8"
+    )
 
 
 def test_values_from_events_and_people_are_escaped(night: NightWorld) -> None:
@@ -66,7 +68,9 @@ def test_the_page_fetches_nothing(night: NightWorld) -> None:
     tags = Tags()
     tags.feed(written(night))
 
-    links = [value for _, attrs in tags.seen for name, value in attrs.items() if name in ("src", "href", "action")]
+    links = [
+        value for _, attrs in tags.seen for name, value in attrs.items() if name in ("src", "href", "action")
+    ]
     assert links
     assert all(link and link.startswith(("#", "data:")) for link in links)
     assert not re.search(r"@import|url\(", written(night))

@@ -1,10 +1,9 @@
-"""Evidence on a file system: every file is named by the SHA-256 of its content, written once, never changed."""
+"""Evidence on a file system: every file is named by the SHA-256 of its content and never changed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -73,4 +72,4 @@ class EvidenceFiles:
         target = self._path(digest)
         target.parent.mkdir(exist_ok=True)
         written.chmod(0o444)
-        os.replace(written, target)
+        written.replace(target)

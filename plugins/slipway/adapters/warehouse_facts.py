@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import make_conninfo
 
 from slipway.errors import Retryable
 from slipway.ports import BatchRun
@@ -57,12 +58,13 @@ class WarehouseFacts:
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection]:
+        conninfo = make_conninfo(**{**self._server, "application_name": "slipway reconcile"})
         try:
-            with psycopg.connect(**self._server, application_name="slipway reconcile") as connection:
+            with psycopg.connect(conninfo) as connection:
                 connection.read_only = True
                 yield connection
         except psycopg.OperationalError as error:
             raise Retryable(
-                f"the warehouse at {self._server.get('host')}:{self._server.get('port')} does not answer: {error};"
+                f"the warehouse at {self._server['host']}:{self._server['port']} does not answer: {error};"
                 " check that Postgres runs and what the connection slipway_warehouse says"
             ) from error

@@ -85,7 +85,10 @@ class Frozen:
 
 
 def aim(migration: Migration, as_of: datetime, world: World) -> Target:
-    """Read the topic's end offsets and hurry the jobs; Permanent when as_of lies in the future or nothing runs."""
+    """Read the topic's end offsets and hurry the jobs.
+
+    Permanent when as_of lies in the future, or no revision was deployed.
+    """
     instant = as_of.astimezone(UTC)
     standing = world.ledger.standing(migration.name)
     if standing is None or standing.revision is None:
@@ -191,7 +194,7 @@ def _wrong_with(run: BatchRun | None, seen: date | None, closed: date | None) ->
 
 
 def _progress(migration: Migration, target: Target, counted: Counted, world: World) -> datetime:
-    """Return the arrival time up to which every partition has been read; one read to its end counts as as_of."""
+    """Return the arrival time up to which all partitions were read; one read to its end counts as as_of."""
     reached = [
         counted.last_arrival.get(partition, _BEGINNING) if partition in counted.absent else target.as_of
         for partition in target.offsets
@@ -218,7 +221,7 @@ def _missing(counted: Counted) -> Missing:
 
 
 def _hurry(migration: Migration, revision: int, world: World) -> None:
-    """Ask the running jobs for a checkpoint, with which they commit. Only a courtesy: the next one comes anyway."""
+    """Ask the running jobs for a checkpoint, with which they commit; the next one comes anyway."""
     jobs: dict[str, str] = {}
     for attempt in world.ledger.attempts(migration.name):
         if attempt.revision in (0, revision):

@@ -43,7 +43,7 @@ class Verified:
 
 
 def verify(migration: Migration, digest: Digest, world: World) -> Verified:
-    """Repeat comparison and walk from the kept inputs; Permanent when the evidence itself is gone or was changed."""
+    """Repeat comparison and walk from the kept inputs; Permanent when the evidence is gone or was changed."""
     document = world.evidence.get(digest)
     if document["migration"] != migration.name:
         raise Permanent(f"evidence {digest[:12]} is about {document['migration']}, not {migration.name}")

@@ -1,8 +1,8 @@
 """The walk of causes: how a difference between batch and stream is split into parts that sum to it exactly.
 
-Source: inclusion of one change at a time. With f = a KPI's fold and E0..E11 = the event sets of the walk, from
-the batch's events to the stream's, batch - stream = (batch - f(E0)) + sum(f(E[k-1]) - f(E[k])) + (f(E11) - stream).
-The sum telescopes for any fold, so counts, sums, distinct counts, minima, maxima and averages are all treated alike.
+Source: one change at a time. With f = a KPI's fold and E0..E11 = the event sets of the walk, from the batch's
+events to the stream's, batch - stream = (batch - f(E0)) + sum(f(E[k-1]) - f(E[k])) + (f(E11) - stream).
+The sum telescopes for any fold: counts, sums, distinct counts, minima, maxima and averages alike.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def step_of_column(migration: Migration, column: str) -> int:
 
 
 def scale_of(measure: CompiledMeasure) -> int:
-    """Return how many decimal places a measure is compared with; Permanent for text, which can't be subtracted."""
+    """Return with how many decimal places a measure is compared; Permanent for text."""
     kind = measure.type
     if kind.startswith("decimal"):
         return int(kind.rstrip(")").split(",")[1])
     if kind == "string":
         raise Permanent(
-            f"measure {measure.name} is a {measure.function} of text; a difference of texts has no causes that sum."
+            f"measure {measure.name} is a {measure.function} of text, and texts have no difference that sums."
             " Compare a number or an instant instead, or leave the measure out of the contract"
         )
     return SCALE_OF_DOUBLES if kind == "double" else 0
@@ -96,7 +96,7 @@ class DayTotal:
 
 @dataclass(frozen=True, slots=True)
 class CauseTotal:
-    """A cause's share of one measure's difference on one day. net: the sum over cells; gross: of magnitudes."""
+    """A cause's share of a measure's difference on one day. net: summed over cells; gross: of magnitudes."""
 
     day: date
     measure: str
@@ -107,7 +107,7 @@ class CauseTotal:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One measure in one cell that differs. shares: by cause, zero shares left out; they sum to batch - stream."""
+    """One measure in one cell that differs. shares: by cause, without zeros; they sum to batch - stream."""
 
     cell: Mapping[str, str | None]
     day: date
@@ -179,7 +179,7 @@ class ComparedKpi:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """Events that differ although every cell they belong to agrees. kind: batch_only, stream_only, differs, copies."""
+    """Events that differ although their cells agree. kind: batch_only, stream_only, differs, copies."""
 
     model: str
     day: date
@@ -190,7 +190,7 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class LatenessClass:
-    """How many accepted or late events arrived from `after` to below `before` seconds after their period's end."""
+    """How many events arrived from `after` to below `before` seconds after the end of their period."""
 
     after: int | None
     before: int | None
@@ -210,7 +210,7 @@ class Compared:
 class Counted:
     """Where the records below a cut are. Every number is counted from rows, none is a remainder.
 
-    absent: offsets that bronze does not hold, by partition. unaccounted: records of bronze that no table took.
+    absent: offsets that bronze lacks, by partition. unaccounted: records of bronze that no table took.
     last_arrival: largest arrival seen in bronze, by partition, UTC.
     backwards: (partition, offset) of records that arrived before the record in front of them, at most ten.
     """

@@ -1,4 +1,4 @@
-"""The evidence document: everything found at one cut, and nothing that another run at that cut would not find."""
+"""The evidence document: all that was found at a cut, and nothing that another run at it would not find."""
 
 from __future__ import annotations
 

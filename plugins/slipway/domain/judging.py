@@ -95,7 +95,8 @@ def _of_the_cut(night: Night) -> Iterable[Finding]:
             "cut_incomplete",
             Verdict.INCONCLUSIVE,
             f"The lake did not hold everything below the cut in time: {night.incomplete}.",
-            f"See whether the jobs run (`slipway status {night.migration}`), then trigger {night.migration}.reconcile",
+            f"See whether the jobs run (`slipway status {night.migration}`), then trigger"
+            f" {night.migration}.reconcile",
         )
     if night.batch:
         yield Finding(
@@ -113,8 +114,8 @@ def _of_the_records(night: Night) -> Iterable[Finding]:
         yield Finding(
             "arrival_goes_back",
             Verdict.ERROR,
-            f"Records arrived before the record in front of them, first at partition {partition}, offset {offset}:"
-            " arrival decides what is late, so no comparison of this topic can be trusted.",
+            f"Records arrived before the record in front of them, first at partition {partition}, offset"
+            f" {offset}: arrival decides what is late, so no comparison of this topic can be trusted.",
             "Set the topic to LogAppendTime, or let nobody but the replayer write to it, then replay",
         )
     balance = counted.balance
@@ -123,8 +124,8 @@ def _of_the_records(night: Night) -> Iterable[Finding]:
         yield Finding(
             "balance_open",
             Verdict.FAIL,
-            f"The records don't add up: {balance.produced} produced, {balance.bronze} in bronze, {sinks} in silver,"
-            " late, rejected and duplicates together.",
+            f"The records don't add up: {balance.produced} produced, {balance.bronze} in bronze, {sinks} in"
+            " silver, late, rejected and duplicates together.",
             "A job was restored from an older state than its tables: see the runbook on doubled records",
         )
 
@@ -151,7 +152,7 @@ def _of_the_comparison(night: Night) -> Iterable[Finding]:
                 "grain_not_unique",
                 Verdict.ERROR,
                 f"{name}: {kpi.crowded} cells stand in one table more than once.",
-                "Make the batch model's grain unique (a dbt test says where it is not), then run the baseline",
+                "Make the batch model's grain unique (dbt's tests say where it is not), run the baseline",
             )
         verdicts = day_verdicts(kpi, night.closed_through)
         if not verdicts:
@@ -173,8 +174,8 @@ def _of_the_comparison(night: Night) -> Iterable[Finding]:
         yield Finding(
             "hidden_difference",
             Verdict.PASS,
-            f"{hidden.events} events of {spoken(hidden.day)} differ ({hidden.kind.replace('_', ' ')}) although every"
-            " measure agrees.",
+            f"{hidden.events} events of {spoken(hidden.day)} differ ({hidden.kind.replace('_', ' ')})"
+            " although every measure agrees.",
             "Look at the ids in the report",
         )
 

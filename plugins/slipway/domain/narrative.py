@@ -31,13 +31,13 @@ WORDS: Mapping[Cause, str] = {
 STEPS: Mapping[Cause, str] = {
     Cause.DEFINITION: "correct the dbt model or the contract's measure, then run the baseline",
     Cause.DUPLICATE_IN_BATCH: "let the dbt event model keep one row an id, then run the baseline",
-    Cause.TIME_BUCKET: "find out which side has the right time of these events, and mend the other at its source",
+    Cause.TIME_BUCKET: "find out which side has the right time, and mend the other at its source",
     Cause.VALUE: "find out which side has the right values, and mend the other at its source",
     Cause.DIMENSION: "decide whether the dimension may change after the fact; a new revision reads it afresh",
     Cause.LATE: "a data owner decides on amending {days}: trigger {migration}.amend",
     Cause.REJECTED: "mend the records from the dead-letter topic, send them again, then amend {days}",
-    Cause.LOST_IN_STREAM: "roll back the revision's tables to its checkpoint or replay it: this is the stream's fault",
-    Cause.NOT_ARRIVED: "find out at the producer where they are; once they arrive, a data owner can amend {days}",
+    Cause.LOST_IN_STREAM: "replay the revision: its tables lack records that bronze has",
+    Cause.NOT_ARRIVED: "ask the producer where they are; once they arrive, a data owner can amend {days}",
     Cause.AFTER_BATCH_CUT: "nothing: the next baseline has them",
     Cause.NOT_IN_BATCH: "find out why the batch never loaded these ids",
     Cause.DUPLICATE_IN_STREAM: "replay the revision: its tables hold records twice",
@@ -47,7 +47,7 @@ STEPS: Mapping[Cause, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The first three things a reader sees. title: a word or two; sentence: what is; step: what to do next."""
+    """What a reader sees first. title: a word or two; sentence: what is; step: what to do next."""
 
     title: str
     badge: str
@@ -65,7 +65,8 @@ def headline(document: Document) -> Headline:
         title = "The check broke" if verdict == "ERROR" else "Nothing can be said"
         return Headline(title, verdict, " ".join(f["what"] for f in found), f"{found[0]['fix']}.")
     if verdict == "FAIL":
-        badge = f"FAIL · {len(failing)} of {len(closed)} closed {plural(len(closed), 'day')} {agree(len(failing))}"
+        days = plural(len(closed), "day")
+        badge = f"FAIL · {len(failing)} of {len(closed)} closed {days} {agree(len(failing))}"
         if not failing:
             found = [f for f in document["findings"] if f["verdict"] == "FAIL"]
             return Headline("Not ready", "FAIL", found[0]["what"], f"{found[0]['fix']}.")
@@ -77,8 +78,8 @@ def headline(document: Document) -> Headline:
         return Headline(
             "Ready to sign",
             badge,
-            f"Batch and stream agree in every cell of every closed day. {events} The observation window is whole:"
-            f" {window['days']} days, {span}.",
+            f"Batch and stream agree in every cell of every closed day. {events} The observation window is"
+            f" whole: {window['days']} days, {span}.",
             f"The roles of the contract sign this evidence, then {document['migration']}.cutover may run.",
         )
     return Headline(
@@ -137,7 +138,8 @@ def summary(document: Document) -> str:
     lines += [
         f"records: {grouped(balance['bronze'])} in bronze = {grouped(balance['silver'])} silver"
         f" + {grouped(balance['late'])} late + {grouped(balance['rejected'])} rejected"
-        f" + {grouped(balance['duplicates'])} duplicates; {'closes' if balance['closes'] else 'DOES NOT CLOSE'}",
+        f" + {grouped(balance['duplicates'])} duplicates;"
+        f" {'closes' if balance['closes'] else 'DOES NOT CLOSE'}",
         f"window: {document['window']['days']} of {document['window']['needed']} days"
         + ("" if document["window"]["complete"] else f"; {'; '.join(document['window']['missing'])}"),
     ]
@@ -146,7 +148,7 @@ def summary(document: Document) -> str:
 
 
 def mark(day: Mapping[str, Any], measure: str) -> str:
-    """Return one square of the heat map as text: =, ~ (tolerated), the difference, or · where the day is open."""
+    """Return one square of the heat map as text: =, ~ (tolerated), the difference, or · (open)."""
     seen = day["measures"].get(measure)
     if seen is None:
         return ""

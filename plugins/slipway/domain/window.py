@@ -12,7 +12,7 @@ from slipway.domain.evidence import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The run of passing days that ends at the last closed day. missing: plain sentences; empty when complete."""
+    """The run of passing days that ends at the last closed day. missing: sentences; empty when complete."""
 
     days: int
     needed: int

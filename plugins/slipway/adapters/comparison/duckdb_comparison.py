@@ -117,19 +117,15 @@ class DuckDBComparison:
                 connection.close()
 
     def _seen(self, connection: duckdb.DuckDBPyConnection, migration: Migration, question: Question) -> None:
-        """Make `seen`: accepted and late events of closed days, each id once, with their lag in seconds."""
-        zone, identity = zone_of(migration), quoted(migration.contract.events.id, "duckdb")
-        wanted = ", ".join(quoted_all(list(event_columns(migration))))
-        days = f"business_day BETWEEN DATE '{question.first}' AND DATE '{question.closed_through}'"
-        ends = f"timezone({zone}, CAST(business_day + 1 AS TIMESTAMP))"
-        rows = " UNION ALL ".join(
-            f"SELECT {wanted}, arrived_at, kafka_partition, kafka_offset, business_day FROM {table} WHERE {days}"
-            for table in ("silver_of_days", "late")
-        )
         connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE seen AS SELECT {wanted}, (epoch_us(arrived_at) - epoch_us({ends})) / 1e6 AS lag"
-            f" FROM ({rows})"
-            f" QUALIFY row_number() OVER (PARTITION BY {identity} ORDER BY arrived_at, kafka_partition, kafka_offset) = 1"
+            self._templates.render(
+                "seen",
+                id=quoted(migration.contract.events.id, "duckdb"),
+                columns=quoted_all(list(event_columns(migration))),
+                day_end=f"timezone({zone_of(migration)}, CAST(business_day + 1 AS TIMESTAMP))",
+                first=f"DATE '{question.first}'",
+                closed_through=f"DATE '{question.closed_through}'",
+            )
         )
 
     def _hidden(

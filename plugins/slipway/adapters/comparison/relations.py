@@ -1,5 +1,6 @@
 """Fills a DuckDB session with the relations that the reconciliation's SQL reads."""
 
+# ruff: noqa: S608  every identifier and value in this SQL is quoted by domain/rendering.py
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +38,7 @@ def event_columns(migration: Migration) -> Types:
 
 
 class Relations:
-    """The views and tables of one session, made by name: bronze, silver, late, batch_events, stream_events, ..."""
+    """The views and tables of one session, made by name: bronze, silver, late, batch_events, ..."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, migration: Migration) -> None:
         self._connection = connection
@@ -85,7 +86,7 @@ class Relations:
             )
 
     def stream_events(self, first: date, last: date) -> None:
-        """Make `stream_events` (of the days) and `stream_events_of_all_days`: silver and amended late rows."""
+        """Make `stream_events` of the days, and of all days: silver and the late rows that were amended."""
         wanted = ", ".join([*self._quoted(), *_PLACE])
         amended = (
             f"SELECT {wanted}, business_day FROM late SEMI JOIN amended USING (kafka_partition, kafka_offset)"
@@ -113,7 +114,8 @@ class Relations:
         except duckdb.CatalogException as error:
             self._connection.execute("ROLLBACK")
             raise Permanent(
-                f"a table to compare is not in the warehouse: {error}; run provision, deploy and baseline first"
+                f"a table to compare is not in the warehouse: {error};"
+                " run provision, deploy and baseline first"
             ) from error
         except duckdb.Error:
             self._connection.execute("ROLLBACK")
@@ -147,8 +149,8 @@ class Relations:
         lacking = sorted(set(self._events) - present)
         if lacking:
             raise Permanent(
-                f"batch.{model} has no column {', '.join(lacking)}; it must expose the identity, the time and every"
-                " field that a KPI uses, dimension fields as <dimension>__<field>"
+                f"batch.{model} has no column {', '.join(lacking)}; it must expose the identity, the time and"
+                " every field that a KPI uses, dimension fields as <dimension>__<field>"
             )
         return {**self._events, **{key: "string" for key in self.key_columns() if key in present}}
 
@@ -184,7 +186,8 @@ class Relations:
         end = _local_midnight(self._migration, question.last + timedelta(days=1))
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {quoted(f'batch_events__{model}', 'duckdb')} AS"
-            f" SELECT {', '.join(self._typed(self.batch_columns(model)))} FROM warehouse.batch.{quoted(model, 'duckdb')}"
+            f" SELECT {', '.join(self._typed(self.batch_columns(model)))}"
+            f" FROM warehouse.batch.{quoted(model, 'duckdb')}"
             f" WHERE {time_column} >= TIMESTAMPTZ '{begin.isoformat()}'"
             f" AND {time_column} < TIMESTAMPTZ '{end.isoformat()}'"
         )

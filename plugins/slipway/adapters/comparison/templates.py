@@ -27,7 +27,7 @@ NEVER = len(STEPS) + 1
 
 @dataclass(frozen=True, slots=True)
 class GrainPart:
-    """One column of a KPI's key: `name` inside the SQL, quoted `column` of the KPI, its expression over events."""
+    """One column of a KPI's key: `name` inside the SQL, quoted `column`, its expression over events."""
 
     name: str
     column: str
@@ -125,7 +125,9 @@ class Templates:
 
     def __init__(self, folder: Path) -> None:
         self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, autoescape=False
+            loader=jinja2.FileSystemLoader(folder),
+            undefined=jinja2.StrictUndefined,
+            autoescape=False,  # noqa: S701  SQL, not HTML: identifiers and values are quoted above
         )
 
     def render(self, name: str, **context: Any) -> str:

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +23,7 @@ class Warehouse(Protocol):
 
 
 class PostgresWarehouse:
-    """A Postgres database. The password lies in a password file while the connection lasts, and nowhere else."""
+    """A Postgres database. The password lies in a password file while the connection lasts."""
 
     def __init__(self, host: str, port: int, database: str, user: str, password: str) -> None:
         self.host = host
@@ -65,21 +66,16 @@ class PostgresWarehouse:
 
 
 def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Load an extension from its Python package, so that nothing is fetched while a task runs."""
-    from duckdb_extensions import import_extension
-
+    """Load an extension straight from its Python package: nothing is fetched while a task runs."""
     try:
-        connection.execute(f"LOAD {name}")
-    except duckdb.Error:
-        try:
-            import_extension(name, con=connection)
-            connection.execute(f"LOAD {name}")
-        except (ImportError, duckdb.Error) as error:
-            package = f"duckdb-extension-{name.replace('_', '-')}"
-            raise Permanent(
-                f"DuckDB {duckdb.__version__} can't load {name}: {error};"
-                f" install {package}=={duckdb.__version__}"
-            ) from error
+        package = resources.files(f"duckdb_extension_{name}")
+        file = package / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+        connection.execute(f"LOAD {text_literal(str(file))}")
+    except (ModuleNotFoundError, duckdb.Error) as error:
+        raise Permanent(
+            f"DuckDB {duckdb.__version__} can't load its extension {name}: {error};"
+            f" install duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
+        ) from error
 
 
 def _escaped(field: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +39,7 @@ class HtmlReports:
         with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as file:
             file.write(self.render(document, digest, context))
         Path(file.name).chmod(0o644)
-        os.replace(file.name, path)
+        Path(file.name).replace(path)
         return str(path)
 
     def render(self, document: Mapping[str, Any], digest: Digest, context: Mapping[str, Any]) -> str:

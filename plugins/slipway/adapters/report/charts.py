@@ -1,4 +1,4 @@
-"""The report's drawings as SVG: heat map, waterfall, histogram. Every text is escaped; colours come from CSS."""
+"""The report's drawings as SVG: heat map, waterfall, histogram. All text is escaped; CSS has the colours."""
 
 from __future__ import annotations
 
@@ -135,9 +135,7 @@ def histogram(bars: Sequence[Bar], limit: str) -> Markup:
         parts.append(_text(x + wide / 2, 156, bar.label, "ax", "middle"))
     if accepted is not None:
         x = accepted * step
-        parts.append(
-            Markup('<line class="lim" x1="{:.1f}" x2="{:.1f}" y1="2" y2="146"/>').format(x, x)
-        )
+        parts.append(Markup('<line class="lim" x1="{:.1f}" x2="{:.1f}" y1="2" y2="146"/>').format(x, x))
         parts.append(_text(x - 6, 11, limit, "axl", "end"))
     return Markup("").join([*parts, Markup("</svg>")])
 
@@ -201,9 +199,9 @@ def _open(height: float, label: str, width: int = _WIDTH) -> Markup:
 
 
 def _rect(kind: str, x: float, y: float, width: float, height: float) -> Markup:
-    return Markup(
-        '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="2"/>'
-    ).format(kind, x, y, width, height)
+    return Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="2"/>').format(
+        kind, x, y, width, height
+    )
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str) -> Markup:

@@ -1,4 +1,4 @@
-"""From a document of evidence to what the page shows: pure, so that a page can be made again from its evidence."""
+"""From a document of evidence to what the page shows: a page can be made again from its evidence."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _tiles(document: Document, failing: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _explained(document: Document, day: str) -> dict[str, Any]:
-    """Return one failing day: its causes in words, a waterfall of its first differing measure, its cells and ids."""
+    """Return one failing day: its causes, a waterfall of its first differing measure, its cells and ids."""
     cells, name, measure = [], "", ""
     for kpi_name, kpi in document["kpis"].items():
         for difference in kpi["differences"]:
@@ -137,7 +137,8 @@ def _explained(document: Document, day: str) -> dict[str, Any]:
                 "stream": _shown(cell["stream"]),
                 "delta": signed(number(cell["stream"]) - number(cell["batch"])),
                 "causes": ", ".join(
-                    f"{cause.replace('_', ' ')} {signed(-number(share))}" for cause, share in cell["shares"].items()
+                    f"{cause.replace('_', ' ')} {signed(-number(share))}"
+                    for cause, share in cell["shares"].items()
                 ),
             }
             for cell in cells[:60]
@@ -177,7 +178,11 @@ def _where(kpi: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
 def _lateness(document: Document) -> dict[str, Any]:
     accepted = document["days"]["accept_late"]
     bars = [
-        Bar(_class(one["after"], one["before"]), one["events"], one["after"] is not None and one["after"] >= accepted)
+        Bar(
+            _class(one["after"], one["before"]),
+            one["events"],
+            one["after"] is not None and one["after"] >= accepted,
+        )
         for one in document["lateness"]
     ]
     if not any(bar.value for bar in bars):
@@ -238,7 +243,11 @@ def _class(after: int | None, before: int | None) -> str:
         return f"> {hours(after)}"
     if after == 0:
         return f"< {hours(before)}"
-    return f"{after // 3600}\u2013{hours(before)}" if after % 3600 == 0 else f"{hours(after)}\u2013{hours(before)}"
+    return (
+        f"{after // 3600}\u2013{hours(before)}"
+        if after % 3600 == 0
+        else f"{hours(after)}\u2013{hours(before)}"
+    )
 
 
 def _records(document: Document) -> dict[str, Any]:
