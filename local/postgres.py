@@ -142,6 +142,7 @@ def binaries(world: World) -> Path:
         return found
     copy = _refuge(world) / "binaries"
     if not (copy / ".complete").exists():
+        _make_server_folder(copy.parent)
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(package / "pginstall18", copy / package.name / "pginstall18", symlinks=True)
         # The binaries find their libraries by this folder's place beside the package.
