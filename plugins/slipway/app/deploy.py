@@ -1,0 +1,126 @@
+"""Has a migration's jobs run: the ingest job, and the revision that the contract describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from slipway.app.attempts import Deployed, Job, NothingToGoOnFrom, have_running
+from slipway.app.balance import count_records
+from slipway.app.tables import bronze_table, revision_tables
+from slipway.domain import names
+from slipway.domain.contract import Migration
+from slipway.domain.states import State
+from slipway.errors import Permanent
+from slipway.faults import fail_at
+from slipway.ports import Actor, LakeFiles, World
+
+
+def deploy_ingest(migration: Migration, world: World, by: Actor) -> Deployed:
+    """Have the ingest job run and through its gate; a changed script goes on where the old one stood."""
+    with world.ledger.lock(migration.name):
+        cluster_id = _provisioned(migration, world)
+        subject = names.value_subject(migration.contract.events.topic)
+        schema_id = world.schemas.identify(subject, migration.schema.text)
+        if schema_id is None:
+            raise Permanent(
+                f"the registry does not hold the contract's schema for {subject}; trigger {migration.name}.provision"
+            )
+        world.lake.ensure(bronze_table(migration))
+        bronze = names.bronze(migration.name)
+        job = Job(
+            migration=migration,
+            kind="ingest",
+            revision=0,
+            name=names.ingest_job(migration.name),
+            digest=world.scripts.ingest_digest(migration),
+            lake_tables=(bronze,),
+            writes=(),
+            reads=(),
+            script=lambda _: world.scripts.ingest(migration, schema_id),
+            missing=lambda ends: _not_in_bronze(migration, ends, world),
+        )
+        return have_running(job, cluster_id, world)
+
+
+def deploy_revision(migration: Migration, world: World, by: Actor) -> Deployed:
+    """Have the contract's revision run and through its gate.
+
+    What gives rows another meaning is a new revision with tables of its own, beside the one that runs; the
+    same revision only ever goes on.
+    """
+    with world.ledger.lock(migration.name):
+        cluster_id = _provisioned(migration, world)
+        revision = _revision_of(migration, world)
+        try:
+            deployed = _have_revision(migration, revision, cluster_id, world, by)
+        except NothingToGoOnFrom:
+            # Its checkpoints are gone. The last resort: everything again, from the topic, into new tables.
+            deployed = _have_revision(migration, revision + 1, cluster_id, world, by)
+        standing = world.ledger.standing(migration.name)
+        if standing is not None and standing.state is State.PROVISIONED:
+            reason = f"revision {deployed.job.revision} runs and has every record in its place"
+            world.ledger.advance(migration.name, State.HYDRATING, by, reason)
+        return deployed
+
+
+def _have_revision(migration: Migration, revision: int, cluster_id: str, world: World, by: Actor) -> Deployed:
+    digest = world.scripts.revision_digest(migration)
+    # Before its tables exist: a number must never come to mean two things.
+    world.ledger.remember_revision(migration.name, revision, digest, by)
+    fail_at("deploy.revision_recorded")
+    tables = revision_tables(migration, revision)
+    for table in tables:
+        world.lake.ensure(table)
+    world.serving.publish(migration, sorted(world.ledger.revisions(migration.name)))
+    job = Job(
+        migration=migration,
+        kind="revision",
+        revision=revision,
+        name=names.revision_job(migration.name, revision),
+        digest=digest,
+        lake_tables=tuple(table.full_name for table in tables),
+        writes=tuple(f"stream.{names.stream_table(kpi, revision)}" for kpi in migration.kpis),
+        reads=tuple(dimension.relation for dimension in migration.contract.dimensions.values()),
+        script=lambda writer: world.scripts.revision(migration, revision, writer),
+        missing=lambda ends: count_records(migration, revision, ends, world).missing,
+    )
+    return have_running(job, cluster_id, world)
+
+
+def _provisioned(migration: Migration, world: World) -> str:
+    """Return the cluster's id; Permanent unless this very contract was provisioned on it."""
+    standing = world.ledger.standing(migration.name)
+    fix = f"trigger {migration.name}.provision first"
+    if standing is None or standing.cluster_id is None:
+        raise Permanent(f"{migration.name} is not provisioned; {fix}")
+    if standing.state in (State.DRAFT, State.CONTRACTED, State.ABORTED):
+        raise Permanent(f"{migration.name} is {standing.state}, so nothing can be deployed; {fix}")
+    if standing.contract_digest != migration.contract_digest:
+        raise Permanent(f"the contract of {migration.name} has changed since it was provisioned; {fix}")
+    cluster_id = world.topics.cluster_id()
+    if cluster_id != standing.cluster_id:
+        raise Permanent(
+            f"{migration.name} was provisioned on Kafka cluster {standing.cluster_id}, but slipway_kafka leads "
+            f"to {cluster_id}; point the connection back"
+        )
+    return cluster_id
+
+
+def _revision_of(migration: Migration, world: World) -> int:
+    """Return the newest revision when it means the same as the contract, else the next number."""
+    known = world.ledger.revisions(migration.name)
+    if not known:
+        return 1
+    newest = max(known)
+    return newest if known[newest] == world.scripts.revision_digest(migration) else newest + 1
+
+
+def _not_in_bronze(migration: Migration, ends: Mapping[int, int], world: World) -> int:
+    bounds = world.topics.bounds(migration.contract.events.topic)
+    earliest = {partition: first for partition, (first, _) in bounds.items()}
+    bronze = names.bronze(migration.name)
+    snapshot = world.lake.snapshot(bronze)
+    if snapshot is None:
+        return sum(end - earliest[partition] for partition, end in ends.items())
+    files = LakeFiles(world.lake.data_files(bronze, snapshot), (), (), (), ())
+    return sum(world.comparison.count(migration, files, ends, earliest).absent.values())

@@ -1,0 +1,49 @@
+"""A Kafka cluster in memory that behaves as the real one; tests/contract/test_topics.py holds both to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from slipway.errors import Permanent
+from slipway.ports import TopicSpec
+
+
+class FakeTopics:
+    """Topics by name. ends: next offset by topic and partition, moved by `produce`."""
+
+    def __init__(self, cluster_id: str = "cluster-1", brokers: int = 1) -> None:
+        self.id = cluster_id
+        self._brokers = brokers
+        self._topics: dict[str, TopicSpec] = {}
+        self._ends: dict[str, dict[int, int]] = {}
+
+    def cluster_id(self) -> str:
+        return self.id
+
+    def brokers(self) -> int:
+        return self._brokers
+
+    def describe(self, name: str) -> TopicSpec | None:
+        return self._topics.get(name)
+
+    def create(self, spec: TopicSpec) -> None:
+        if spec.replication > self._brokers:
+            raise Permanent(
+                f"Kafka did not create {spec.name}: {spec.replication} replicas, {self._brokers} brokers"
+            )
+        if spec.name not in self._topics:
+            self._topics[spec.name] = replace(spec, config=dict(spec.config))
+            self._ends[spec.name] = dict.fromkeys(range(spec.partitions), 0)
+
+    def configure(self, name: str, config: Mapping[str, str]) -> None:
+        seen = self._topics[name]
+        self._topics[name] = replace(seen, config={**seen.config, **config})
+
+    def bounds(self, name: str) -> Mapping[int, tuple[int, int]]:
+        if name not in self._topics:
+            raise Permanent(f"there is no topic {name}; create it with the migration's provision")
+        return {partition: (0, end) for partition, end in self._ends[name].items()}
+
+    def produce(self, name: str, partition: int, records: int = 1) -> None:
+        self._ends[name][partition] += records

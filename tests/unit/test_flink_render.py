@@ -1,0 +1,127 @@
+"""Rendering: the same contract gives the same script, and nothing in a contract can leave its place in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slipway.adapters.contracts import load_migration
+from slipway.adapters.flink.render import Endpoints, FlinkScripts, decoder_schema
+from slipway.domain.contract import Migration, compile_migration
+from slipway.errors import Permanent
+
+REPO = Path(__file__).parents[2]
+HERE = Endpoints(
+    "broker:9092",
+    "jdbc:postgresql://db:5432/warehouse",
+    "jdbc:postgresql://db:5432/lake?user=l",
+    "file:///lake",
+)
+THERE = Endpoints("b:1", "jdbc:postgresql://x:1/w", "jdbc:postgresql://x:1/l?user=l", "s3://lake")
+
+
+@pytest.fixture
+def jar(tmp_path: Path) -> Path:
+    jar = tmp_path / "decode.jar"
+    jar.write_bytes(b"classes")
+    return jar
+
+
+@pytest.fixture
+def flights() -> Migration:
+    return load_migration(REPO / "include" / "migrations" / "flights.yaml")
+
+
+def scripts(jar: Path, endpoints: Endpoints = HERE) -> FlinkScripts:
+    return FlinkScripts(REPO / "flink_jobs" / "pipeline", endpoints, jar)
+
+
+def test_every_measure_and_sink_is_in_the_script(jar: Path, flights: Migration) -> None:
+    script = scripts(jar).revision(flights, 3, "flink_flights_r3_a1")
+
+    for table in ("silver", "late", "rejected"):
+        assert script.count(f"INSERT INTO `lake`.`{table}`.`flights__r3`") == 1
+    assert "'table-name' = 'stream.flights_daily__r3'" in script
+    assert "jdbc:postgresql://db:5432/warehouse?user=flink_flights_r3_a1" in script
+    for measure in flights.kpis["flights_daily"].measures:
+        assert f"{measure.sql('flink')} AS `{measure.name}`" in script
+    assert script.count("EXECUTE STATEMENT SET") == 1
+
+
+def test_a_script_carries_no_password(jar: Path, flights: Migration) -> None:
+    both = scripts(jar).ingest(flights, 1) + scripts(jar).revision(flights, 1, "w")
+
+    assert "password" not in both.lower().replace("the password comes from pgpassfile", "")
+
+
+def test_the_digest_is_of_the_meaning_not_of_the_place(jar: Path, flights: Migration) -> None:
+    assert scripts(jar, HERE).revision_digest(flights) == scripts(jar, THERE).revision_digest(flights)
+    assert scripts(jar, HERE).ingest_digest(flights) == scripts(jar, THERE).ingest_digest(flights)
+
+
+def test_another_decoder_is_another_meaning(jar: Path, flights: Migration) -> None:
+    before = scripts(jar).revision_digest(flights), scripts(jar).ingest_digest(flights)
+    jar.write_bytes(b"other classes")
+
+    after = scripts(jar).revision_digest(flights), scripts(jar).ingest_digest(flights)
+
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+
+
+def test_a_changed_constant_in_a_measure_is_another_meaning(
+    jar: Path, flights: Migration, tmp_path: Path
+) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(REPO / "include" / "migrations", folder)
+    contract = folder / "flights.yaml"
+    contract.write_text(contract.read_text().replace("dep_delay < 15", "dep_delay < 16"))
+
+    assert scripts(jar).revision_digest(load_migration(contract)) != scripts(jar).revision_digest(flights)
+
+
+def test_a_missing_decoder_says_how_to_build_it(flights: Migration, tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match="no decode function at .*mvn package"):
+        scripts(tmp_path / "absent.jar").revision_digest(flights)
+
+
+def test_a_quote_in_the_contract_stays_inside_its_literal(jar: Path, flights: Migration) -> None:
+    raw = json.loads(flights.schema.text)
+    raw["fields"][2]["type"]["symbols"] = ["D", "it's; DROP TABLE x --"]
+    quoted = replace(flights, schema=replace(flights.schema, text=json.dumps(raw)))
+
+    script = scripts(jar).ingest(quoted, 1)
+
+    assert "it''s; DROP TABLE x --" in script
+    assert "it's" not in script
+
+
+def test_docs_do_not_reach_the_decoder(flights: Migration) -> None:
+    text = decoder_schema(flights.schema.text)
+
+    assert '"doc"' not in text
+    assert [f["name"] for f in json.loads(text)["fields"]] == [field.name for field in flights.event_fields]
+
+
+def test_a_key_that_may_be_null_is_refused_with_a_way_out(jar: Path, flights: Migration) -> None:
+    kpi = flights.contract.kpis["flights_daily"]
+    grain = {**kpi.grain, "tailnum": "tailnum"}
+    kpis = {"flights_daily": kpi.model_copy(update={"grain": grain})}
+    nullable = compile_migration(flights.contract.model_copy(update={"kpis": kpis}), flights.schema)
+
+    with pytest.raises(
+        Permanent, match=r"grain\.tailnum is tailnum, which may be null.*make the field required"
+    ):
+        scripts(jar).revision(nullable, 1, "w")
+
+
+def test_instants_are_written_through_the_function_that_keeps_them_exact(
+    jar: Path, flights: Migration
+) -> None:
+    script = scripts(jar).revision(flights, 1, "w")
+
+    assert "`as_jdbc_timestamp`(MAX(`arrived_at`)) AS `updated_through`" in script
