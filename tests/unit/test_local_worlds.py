@@ -128,23 +128,23 @@ def test_flink_gets_its_decode_function_as_a_copy_and_only_when_it_changed(tmp_p
     }
 
 
-def test_supervisord_runs_each_component_without_secrets_in_its_configuration(settings: Settings) -> None:
-    home = settings.world.installation.repo / "100% sure"
-    programs = [
-        Program("one", ("/bin/true",), {"SECRET": "s3cret"}, home),
-        Program("two", ("/bin/true",), {}, home),
-    ]
-    supervisor = Supervisor(settings.world)
-    rendered = configparser.RawConfigParser()
+def test_supervisord_runs_each_component_without_secrets_in_its_configuration(tmp_path: Path) -> None:
+    world = Installation(tmp_path / "100% sure").world("unit")
+    world.make_folders()
+    programs = [Program(name, ("/bin/true",), {"SECRET": "s3cret"}, world.home) for name in ("one", "two")]
+    supervisor = Supervisor(world)
     text = supervisor._render(programs)
+    # supervisord expands %(...)s and %% in each value, as this parser does.
+    rendered = configparser.ConfigParser()
     rendered.read_string(text)
     assert "s3cret" not in text
+    assert rendered["supervisord"]["logfile"] == str(world.logs / "supervisord.log")
     for name in ("one", "two"):
         section = rendered[f"program:{name}"]
         assert (section["autorestart"], section["autostart"]) == ("true", "false")
-        assert shlex.split(section["command"])[-1] == name
+        assert shlex.split(section["command"])[-2:] == [str(world.run / "programs.json"), name]
     supervisor.write_programs(programs)
-    table = settings.world.run / "programs.json"
+    table = world.run / "programs.json"
     assert json.loads(table.read_text())["one"]["env"] == {"SECRET": "s3cret"}
     assert stat.S_IMODE(table.stat().st_mode) == 0o600
 
