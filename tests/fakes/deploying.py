@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from slipway.adapters.contracts import load_migration
 from slipway.app import provision
+from slipway.app.tables import revision_tables
 from slipway.domain import names
 from slipway.domain.accounting import Counted
 from slipway.domain.contract import Migration
@@ -119,7 +120,6 @@ def _row(offset: int, ingest: bool) -> dict[str, Any]:
     if ingest:
         empty = dict.fromkeys(("value", "key", "headers", "event_id", "reason"))
         return {**empty, **record, "arrived_on": DAY}
-    event = dict.fromkeys(
-        ["event_id", "flight_id", "kind", "flight_date", "carrier", "flight", "tailnum", "origin", "dest", "distance", "event_time", "dep_delay", "arr_delay", "planes__seats"]
-    )
+    columns = [column for column, _, _ in revision_tables(load_migration(CONTRACT), 1)[0].columns]
+    event = dict.fromkeys(columns)
     return {**event, **record, "business_day": DAY}

@@ -26,7 +26,7 @@ class FakeJob:
 
 
 class FakeEngine:
-    """Slots and jobs. begin: the state in which a submitted job finds itself; on_checkpoint: what it commits."""
+    """Slots and jobs. begin: what befalls a job when it starts; on_checkpoint: what it commits."""
 
     def __init__(self, slots: int = 8) -> None:
         self.slots = slots

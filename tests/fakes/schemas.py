@@ -1,4 +1,4 @@
-"""A schema registry in memory that behaves as the real one; tests/contract/test_schemas.py holds both to it."""
+"""A schema registry in memory; tests/contract/test_schemas.py holds it and the real one to the same."""
 
 from __future__ import annotations
 

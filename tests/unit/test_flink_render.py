@@ -85,7 +85,7 @@ def test_a_changed_constant_in_a_measure_is_another_meaning(
 
 
 def test_a_missing_decoder_says_how_to_build_it(flights: Migration, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match="no decode function at .*mvn package"):
+    with pytest.raises(Permanent, match=r"no decode function at .*mvn package"):
         scripts(tmp_path / "absent.jar").revision_digest(flights)
 
 

@@ -138,8 +138,8 @@ def test_a_planning_error_tells_its_last_causes(engine: FlinkEngine, flink: Fake
         engine.submit(submission())
 
     assert str(caught.value) == (
-        "Flink can't plan slipway-flights-r1: CalciteContextException: From line 4, column 8 to line 4, column 11; "
-        "SqlValidatorException: Column 'kindd' not found in any table. See the script with: slipway render"
+        "Flink can't plan slipway-flights-r1: CalciteContextException: From line 4, column 8 to line 4, "
+        "column 11; SqlValidatorException: Column 'kindd' not found in any table. See the script with: slipway render"
     )
 
 
@@ -164,7 +164,7 @@ def test_no_leader_and_no_connection_may_be_tried_again(engine: FlinkEngine, fli
         raise httpx.ConnectError("[Errno 111] Connection refused", request=request)
 
     flink.answers["GET /overview"] = refuse
-    with pytest.raises(Retryable, match="Flink does not answer.*refused"):
+    with pytest.raises(Retryable, match=r"Flink does not answer.*refused"):
         engine.free_slots()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -22,7 +23,6 @@ from slipway.errors import Permanent, Retryable
 from slipway.ports import TopicSpec
 
 SECONDS = 15.0
-PROPAGATION_TRIES = 20
 
 # librdkafka prints every lost connection by itself; what matters is raised.
 _SILENT = logging.getLogger("slipway.kafka")
@@ -77,9 +77,11 @@ class KafkaTopics:
             )
         except _AlreadyThere:
             return
-        for _ in range(PROPAGATION_TRIES):  # a created topic is unknown to other brokers for a moment
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:  # a new topic is not in the metadata at once
             if self._partitions(spec.name) is not None:
                 return
+            time.sleep(0.05)
         raise Retryable(f"topic {spec.name} was created, but the cluster does not show it yet")
 
     def configure(self, name: str, config: Mapping[str, str]) -> None:

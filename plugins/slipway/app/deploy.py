@@ -23,7 +23,8 @@ def deploy_ingest(migration: Migration, world: World, by: Actor) -> Deployed:
         schema_id = world.schemas.identify(subject, migration.schema.text)
         if schema_id is None:
             raise Permanent(
-                f"the registry does not hold the contract's schema for {subject}; trigger {migration.name}.provision"
+                f"the registry does not hold the contract's schema for {subject}; "
+                f"trigger {migration.name}.provision"
             )
         world.lake.ensure(bronze_table(migration))
         bronze = names.bronze(migration.name)
@@ -100,8 +101,8 @@ def _provisioned(migration: Migration, world: World) -> str:
     cluster_id = world.topics.cluster_id()
     if cluster_id != standing.cluster_id:
         raise Permanent(
-            f"{migration.name} was provisioned on Kafka cluster {standing.cluster_id}, but slipway_kafka leads "
-            f"to {cluster_id}; point the connection back"
+            f"{migration.name} was provisioned on Kafka cluster {standing.cluster_id}, but slipway_kafka "
+            f"leads to {cluster_id}; point the connection back"
         )
     return cluster_id
 

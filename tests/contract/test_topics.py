@@ -1,0 +1,103 @@
+"""What every implementation of ports.Topics does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import pytest
+
+from slipway.adapters.kafka import KafkaTopics
+from slipway.errors import Permanent
+from slipway.ports import Topics, TopicSpec
+from tests.fakes.topics import FakeTopics
+
+Produce = Callable[[str, int, int], None]
+
+
+@pytest.fixture(params=["fake", pytest.param("kafka", marks=pytest.mark.integration)])
+def topics(request: pytest.FixtureRequest) -> Iterator[tuple[Topics, Produce]]:
+    if request.param == "fake":
+        fake = FakeTopics()
+        yield fake, fake.produce
+        return
+    from confluent_kafka import Producer
+
+    settings = dict(request.getfixturevalue("stack").conn("kafka")["extra"])
+
+    def produce(topic: str, partition: int, records: int) -> None:
+        producer = Producer(settings)
+        for number in range(records):
+            producer.produce(topic, partition=partition, value=str(number).encode())
+        assert producer.flush(30) == 0
+
+    yield KafkaTopics(settings), produce
+
+
+@pytest.fixture
+def name() -> str:
+    return f"contract-{uuid4().hex[:8]}"
+
+
+def test_a_topic_that_was_created_is_described_as_it_was_wanted(
+    topics: tuple[Topics, Produce], name: str
+) -> None:
+    cluster, _ = topics
+    wanted = TopicSpec(name, 3, 1, {"retention.ms": "-1", "cleanup.policy": "delete"})
+    assert cluster.describe(name) is None
+
+    cluster.create(wanted)
+
+    assert cluster.describe(name) == wanted
+
+
+def test_creating_a_topic_again_leaves_it_as_it_is(topics: tuple[Topics, Produce], name: str) -> None:
+    cluster, _ = topics
+    cluster.create(TopicSpec(name, 2, 1, {"retention.ms": "1000"}))
+
+    cluster.create(TopicSpec(name, 4, 1, {"retention.ms": "2000"}))
+
+    assert cluster.describe(name) == TopicSpec(name, 2, 1, {"retention.ms": "1000"})
+
+
+def test_configuring_sets_some_keys_and_leaves_the_others(topics: tuple[Topics, Produce], name: str) -> None:
+    cluster, _ = topics
+    cluster.create(TopicSpec(name, 1, 1, {"retention.ms": "1000", "cleanup.policy": "delete"}))
+
+    cluster.configure(name, {"retention.ms": "2000"})
+
+    seen = cluster.describe(name)
+    assert seen is not None and seen.config == {"retention.ms": "2000", "cleanup.policy": "delete"}
+
+
+def test_bounds_are_the_first_and_the_next_offset_of_each_partition(
+    topics: tuple[Topics, Produce], name: str
+) -> None:
+    cluster, produce = topics
+    cluster.create(TopicSpec(name, 2, 1, {}))
+
+    produce(name, 1, 3)
+
+    assert cluster.bounds(name) == {0: (0, 0), 1: (0, 3)}
+
+
+def test_bounds_of_a_topic_that_is_not_there_say_what_to_do(topics: tuple[Topics, Produce]) -> None:
+    cluster, _ = topics
+
+    with pytest.raises(Permanent, match=r"there is no topic absent-topic; create it"):
+        cluster.bounds("absent-topic")
+
+
+def test_more_replicas_than_brokers_are_refused_for_good(topics: tuple[Topics, Produce], name: str) -> None:
+    cluster, _ = topics
+
+    with pytest.raises(Permanent, match=name):
+        cluster.create(TopicSpec(name, 1, cluster.brokers() + 1, {}))
+
+    assert cluster.describe(name) is None
+
+
+def test_a_cluster_has_one_lasting_id(topics: tuple[Topics, Produce]) -> None:
+    cluster, _ = topics
+
+    assert cluster.cluster_id() == cluster.cluster_id() != ""
