@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -14,8 +14,8 @@ class SlipwayPlugin(AirflowPlugin):
     """The page `Slipway` in the menu, its API, and the scheduler's note of how runs were started."""
 
     name = "slipway"
-    listeners: ClassVar[list[Any]] = [run_origin]
-    external_views: ClassVar[list[Any]] = [
+    listeners = [run_origin]  # noqa: RUF012 - Airflow declares plain lists
+    external_views = [  # noqa: RUF012
         {
             "name": "Slipway",
             "href": "/slipway/",

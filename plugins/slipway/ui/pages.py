@@ -15,6 +15,7 @@ from slipway.app import observe
 from slipway.app.status import Status, status
 from slipway.domain import narrative
 from slipway.domain.contract import Migration
+from slipway.domain.evidence import Verdict
 from slipway.domain.gates import Facts, Word, span, words_that_stand
 from slipway.domain.states import Blocker, State
 from slipway.domain.transitions import RAIL
@@ -38,6 +39,18 @@ TONES = {
     State.ARMED: "run",
     State.ELIGIBLE: "run",
 }
+
+
+_TITLES = {
+    State.HELD: "Held",
+    State.CANARY: "A canary is served",
+    State.SWITCHED: "Readers get the stream",
+    State.COMPLETED: "Completed",
+    State.ROLLED_BACK: "Rolled back",
+    State.FALLBACK: "Served from batch for now",
+    State.ABORTED: "Given up",
+}
+"""Where readers are is more important than what the newest night says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,9 @@ class Detail:
     tone: str
     rail: tuple[Stop, ...]
     told: narrative.Headline | None
+    title: str
+    next_step: str
+    signable: bool
     evidence_age: str
     newest: Reconciliation | None
     nights: tuple[Reconciliation, ...]
@@ -137,6 +153,7 @@ def detail(migration: Migration, world: World, user: str) -> Detail:
     nights = tuple(world.ledger.reconciliations(migration.name, limit=14))
     newest = nights[0] if nights else None
     document = world.ledger.evidence(newest.digest) if newest else None
+    told = narrative.headline(document) if document else None
     requests = world.ledger.cutover_requests(migration.name, limit=1)
     journal = tuple(world.ledger.switches(migration.name))
     facts = observe.from_rows(migration, world, (), journal).facts
@@ -146,7 +163,10 @@ def detail(migration: Migration, world: World, user: str) -> Detail:
         found,
         TONES.get(found.state, "plain"),
         rail(found.state),
-        narrative.headline(document) if document else None,
+        told,
+        _TITLES.get(found.state, told.title if told else ""),
+        told.step if told and newest and newest.verdict is not Verdict.PASS else found.next_step,
+        _signable(found, newest, journal),
         _evidence(found, world.clock.now()),
         newest,
         nights,
@@ -177,6 +197,14 @@ def rail(state: State) -> tuple[Stop, ...]:
         Stop(str(stop), "done" if place < here else "here" if place == here else "ahead")
         for place, stop in enumerate(RAIL)
     )
+
+
+def _signable(found: Status, newest: Reconciliation | None, journal: Sequence[SwitchRow]) -> bool:
+    """Say whether signatures are of use: on a PASS, and not for what readers get already."""
+    if newest is None or newest.verdict is not Verdict.PASS:
+        return False
+    served = journal[-1].after.get("revision") if journal else None
+    return found.state not in (State.SWITCHED, State.COMPLETED) or served != newest.revision
 
 
 def _mark(found: Status) -> str:
