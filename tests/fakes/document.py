@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-MEASURES = ("scheduled", "cancelled", "departed", "departed_on_time", "arrived", "delay_minutes", "aircraft", "seats")
+MEASURES = (
+    "scheduled",
+    "cancelled",
+    "departed",
+    "departed_on_time",
+    "arrived",
+    "delay_minutes",
+    "aircraft",
+    "seats",
+)
 DAYS = ("2013-02-25", "2013-02-26", "2013-02-27", "2013-02-28", "2013-03-01", "2013-03-02")
 
 
@@ -41,7 +50,12 @@ def document(failing: bool = False, **changes: Any) -> dict[str, Any]:
         "causes": causes if failing else [],
         "events": [{"day": "2013-02-27", "cause": "late", "events": 37}] if failing else [],
         "differences": [
-            {"day": "2013-02-27", "cell": {"origin": "EWR", "carrier": "UA"}, "measure": "departed", "beyond": True}
+            {
+                "day": "2013-02-27",
+                "cell": {"origin": "EWR", "carrier": "UA"},
+                "measure": "departed",
+                "beyond": True,
+            }
         ]
         if failing
         else [],
