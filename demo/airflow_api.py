@@ -161,6 +161,14 @@ class Airflow:
                     f"/logs/{task['try_number']}?full_content=true"
                 )
                 answer = self.call("admin", "GET", path)
-                lines = [str(line.get("event", line)) for line in answer.json().get("content", [])]
+                lines = [_told(line) for line in answer.json().get("content", [])]
                 return f"{task['task_id']} failed:\n" + "\n".join(lines[-25:])
         return "no task of the run failed"
+
+
+def _told(line: Any) -> str:
+    """Return one line of a task's log, with what an error said."""
+    if not isinstance(line, dict):
+        return str(line)
+    errors = [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or []]
+    return "\n".join([str(line.get("event", "")), *errors])

@@ -47,7 +47,7 @@ def _refuse_the_future(migration: Migration, as_of: datetime, world: World) -> N
         if as_of > now:
             raise Permanent(f"as_of {as_of.isoformat()} lies in the future; it is {now.isoformat()}")
         return
-    through = world.facts.replayed_through(migration.name)
+    through = world.facts.replayed_through(migration.contract.events.topic)
     if through is None or as_of > through:
         seen = (
             "nothing has been replayed"
