@@ -14,13 +14,13 @@ from typing import Any
 from demo.flights import NEW_YORK
 from demo.replayer import Progress, prepare, replay
 from slipway.adapters.contracts import load_migration
-from slipway.errors import Permanent, SlipwayError
+from slipway.errors import Permanent, Retryable, SlipwayError
 
 CONTRACT = Path(__file__).parents[1] / "include" / "migrations" / "flights.yaml"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code: 0 done, 1 refused or failed, 130 stopped."""
+    """Run the command; returns its exit code: 0 done, 1 refused, 75 to be tried again, 130 stopped."""
     parser = argparse.ArgumentParser(
         prog="python -m demo.replay",
         description="Bring ops.* and the topic to what was known at an instant of 2013. Doing it again, or"
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except SlipwayError as error:
         print(f"\n{error}", file=sys.stderr)
-        return 1
+        return 75 if isinstance(error, Retryable) else 1
     print(
         f"{topic}: {done.sent:,} records sent, {done.records:,} there;"
         f" ops.flights: {done.flights_changed:,} rows changed;"
