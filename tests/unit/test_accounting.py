@@ -226,6 +226,16 @@ def test_a_missing_row_equals_the_measures_over_no_events(tmp_path: Path) -> Non
     assert (kpi.cells, kpi.differing) == (4, 0)
 
 
+def test_serving_that_agrees_with_the_batch_but_not_with_its_own_events_differs(tmp_path: Path) -> None:
+    sides = agreeing(tmp_path)
+    sides.batch_rows = sides.stream_rows = "SELECT * REPLACE (trips + 3 AS trips) FROM folded"
+
+    kpi, _ = compared(sides)
+
+    assert [(d.beyond, d.engine) for d in kpi.days if d.measure == "trips"] == [(1, 1)] * 3
+    assert {(c.cause, c.net) for c in kpi.causes} == {(Cause.DEFINITION, 3), (Cause.ENGINE, -3)}
+
+
 def test_two_rows_for_one_cell_are_noticed(tmp_path: Path) -> None:
     sides = agreeing(tmp_path)
     sides.batch_rows = (
