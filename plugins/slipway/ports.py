@@ -289,7 +289,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class SwitchRow:
-    """One line of serving.switch_log: the point of no return of a change of routes."""
+    """One line of serving.switch_log: the point of no return of a change of routes.
+
+    begun: when the transaction began; not in the ledger's mirror.
+    """
 
     id: int
     migration: str
@@ -303,6 +306,12 @@ class SwitchRow:
     reason: str
     dag_run: str
     at: datetime
+    begun: datetime | None = field(default=None, compare=False)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the transaction had been open when it wrote this line; None for a line without a start."""
+        return None if self.begun is None else (self.at - self.begun).total_seconds()
 
 
 # --- baseline, checks, evidence ---------------------------------------------------------------------------

@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS serving.switch_log (
     by        text NOT NULL,
     reason    text NOT NULL,
     dag_run   text NOT NULL,
+    begun     timestamptz NOT NULL DEFAULT now(),
     at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     UNIQUE (kpi, epoch),
     CHECK (evidence IS NOT NULL OR action NOT IN ('canary', 'switch'))
