@@ -35,6 +35,8 @@ REPO = Path(__file__).parents[1]
 HISTORY_TO = date(2013, 2, 26)
 NIGHTS = [date(2013, 2, 27) + timedelta(days=days) for days in range(5)]
 LAST_NIGHT = date(2013, 3, 14)
+TRY_AGAIN = 75
+"""Exit code of the replayer for what may be well next time (EX_TEMPFAIL)."""
 EARLY_CUTOVER_AFTER = date(2013, 2, 28)
 
 
@@ -102,17 +104,21 @@ class Demo:
 
     def replay(self, to: datetime, text: str) -> None:
         """Replay what had happened and what had arrived up to an instant, in a process of its own."""
-        command = [sys.executable, "-m", "demo.replay", "--to", to.isoformat()]
+        self.replayer(["--to", to.isoformat()], text)
+
+    def replayer(self, arguments: list[str], text: str) -> None:
+        """Run the replayer; when it says that trying again may help, try again."""
+        command = [sys.executable, "-m", "demo.replay", *arguments]
         with self.stage.step(text) as say:
-            for attempt in range(1, 6):
+            for attempt in range(1, 8):
                 done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
-                if done.returncode == 0:
+                if done.returncode != TRY_AGAIN:
                     break
-                say(f"attempt {attempt} failed, again: {done.stderr.strip().splitlines()[-1:]}")
+                say(f"attempt {attempt}: {' '.join(done.stderr.split())[:120]}")
                 time.sleep(5)  # a broker or database that was killed needs a few seconds to be back
-            else:
+            if done.returncode != 0:
                 raise DemoError(f"the replayer failed:\n{done.stdout}\n{done.stderr}")
-            say(done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "")
+            say((done.stdout.strip().splitlines() or [""])[-1])
 
     def night(self, day: date) -> dict[str, Any]:
         """Replay to 06:00 of a day, build the baseline, wait for the reconciliation that its asset starts."""
@@ -148,6 +154,7 @@ class Demo:
     def build(self) -> None:
         """Steps 1 to 4: topics, schemas, tables, jobs."""
         self.stage.heading("Build: contract, topics, jobs, serving")
+        self.replayer(["--prepare"], "create the operational tables of the airline")
         self.run("rita", "provision", "provision topics, schema, lake and serving tables")
         self.run("rita", "deploy", "deploy the ingest job and revision 1, each through its gate")
         self.replay(six_in_the_morning(HISTORY_TO), "replay history up to 26 February, 06:00")
