@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
 from pathlib import Path
@@ -268,6 +268,8 @@ def main() -> int:
     try:
         for chapter in (demo.build, demo.observe, demo.switch_and_back, demo.live_on, demo.finish):
             chapter()
+        if given.result:
+            given.result.write_text(json.dumps(asdict(demo.summary), indent=2))
     except DemoError as error:
         console.print(f"\n[red]The demo stopped.[/red] {error}", highlight=False)
         return 1

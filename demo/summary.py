@@ -130,7 +130,8 @@ def _where(summary: Summary, stack: dict[str, Any]) -> str:
         f"Flink        {stack['urls']['flink']}",
         f"report       {report}",
         f"tables       psql postgresql://reader:{postgres['passwords']['reader']}@{postgres['host']}:"
-        f"{postgres['port']}/warehouse  then: select * from serving.flights_daily limit 10;",
+        f"{postgres['port']}/warehouse",
+        "             the view serving.flights_daily is what consumers read",
         "",
         "The stack is still up: `make status`, `make down`. `make demo` starts an empty world again.",
     ]
