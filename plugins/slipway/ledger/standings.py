@@ -135,7 +135,7 @@ class Standings(LedgerSession):
                     # Two processes may mirror the same row at the same time: both are right.
                     found = session.execute(
                         insert(SwitchLogRow)
-                        .values({**asdict(row), "before": dict(row.before), "after": dict(row.after)})
+                        .values(_mirrored(row))
                         .on_conflict_do_nothing()
                         .returning(SwitchLogRow.id)
                     )
@@ -223,6 +223,12 @@ def _standing(row: MigrationRow) -> Standing:
         row.version,
         tuple(Blocker(**blocker) for blocker in row.blocked_by or ()),
     )
+
+
+def _mirrored(row: SwitchRow) -> dict[str, Any]:
+    """Return what the ledger keeps of a journal row: all of its own columns."""
+    kept = {**asdict(row), "before": dict(row.before), "after": dict(row.after)}
+    return {column.key: kept[column.key] for column in SwitchLogRow.__table__.columns}
 
 
 def _switch(row: SwitchLogRow) -> SwitchRow:
