@@ -139,7 +139,8 @@ def test_a_planning_error_tells_its_last_causes(engine: FlinkEngine, flink: Fake
 
     assert str(caught.value) == (
         "Flink can't plan slipway-flights-r1: CalciteContextException: From line 4, column 8 to line 4, "
-        "column 11; SqlValidatorException: Column 'kindd' not found in any table. See the script with: slipway render"
+        "column 11; SqlValidatorException: Column 'kindd' not found in any table. "
+        "See the script with: slipway render"
     )
 
 
@@ -246,6 +247,7 @@ def test_only_complete_checkpoints_on_disk_count(
     for number, complete in ((9, True), (10, True), (11, False)):
         folder = tmp_path / JOB / f"chk-{number}"
         folder.mkdir(parents=True)
+        (folder / "part-1").write_bytes(b"state")
         if complete:
             (folder / "_metadata").write_bytes(b"")
 
