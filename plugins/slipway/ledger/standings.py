@@ -228,6 +228,7 @@ def _standing(row: MigrationRow) -> Standing:
 def _mirrored(row: SwitchRow) -> dict[str, Any]:
     """Return what the ledger keeps of a journal row: all of its own columns."""
     kept = {**asdict(row), "before": dict(row.before), "after": dict(row.after)}
+    del kept["begun"]  # how long a transaction took stays with the warehouse that ran it
     return {column.key: kept[column.key] for column in SwitchLogRow.__table__.columns}
 
 
