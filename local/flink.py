@@ -177,6 +177,7 @@ def _conf_folder(settings: Settings) -> Path:
 
 
 def _packaged_java_options(installation: Installation) -> str:
-    """The `--add-opens` line that Flink needs on Java 17, kept as it was packaged."""
+    """The `--add-opens` line that Flink needs on Java 17, kept as it was packaged, and UTC."""
     packaged = yaml.safe_load((installation.flink_home / "conf" / "config.yaml").read_text(encoding="utf-8"))
-    return str(packaged["env"]["java"]["opts"]["all"])
+    # Instants reach Postgres through the JVM's zone, and only in UTC does each wall-clock time stand for one.
+    return f"{packaged['env']['java']['opts']['all']} -Duser.timezone=UTC"
