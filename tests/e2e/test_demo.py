@@ -91,7 +91,8 @@ def test_what_readers_get_is_the_truth_of_the_files(demo: Done) -> None:
 def test_the_spot_that_was_counted_by_hand(demo: Done) -> None:
     (row,) = demo.warehouse(
         "SELECT scheduled, cancelled, departed, departed_on_time, arrived_on_time, delay_minutes, aircraft,"
-        " seats FROM serving.flights_daily WHERE flight_date = '2013-03-08' AND origin = 'EWR' AND carrier = 'UA'"
+        " seats FROM serving.flights_daily"
+        " WHERE flight_date = '2013-03-08' AND origin = 'EWR' AND carrier = 'UA'"
     )
     assert row == (131, 4, 127, 42, 25, 9519, 113, 21940)
 
