@@ -144,10 +144,9 @@ def _status(given: argparse.Namespace) -> int:
         _print_json(asdict(found))
         return DONE
     print(f"{given.migration}: {found.state}\nnext step: {found.next_step}")
-    if found.blocked_by:
-        _table(
-            ("blocker", "what", "seen", "needed", "fix"),
-            [(b.code, b.what, b.seen, b.needed, b.fix) for b in found.blocked_by],
+    for blocker in found.blocked_by:
+        print(
+            f"\n{blocker.what}\n  seen    {blocker.seen}\n  needed  {blocker.needed}\n  fix     {blocker.fix}"
         )
     return DONE
 
