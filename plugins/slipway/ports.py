@@ -172,7 +172,7 @@ class Writers(Protocol):
     """Roles of the warehouse under which jobs write, one an attempt."""
 
     def open(self, role: str, writes: Sequence[str], reads: Sequence[str] = ()) -> None:
-        """Let the role change these tables ("schema.table") and read those; doing it again changes nothing."""
+        """Let the role change these tables ("schema.table") and read those; again changes nothing."""
         ...
 
     def close(self, role: str) -> None:
@@ -238,7 +238,7 @@ class Lake(Protocol):
     def snapshot(self, table: str) -> int | None: ...
 
     def data_files(self, table: str, snapshot: int, days: Sequence[date] | None = None) -> Sequence[str]:
-        """Return paths of the Parquet files of a snapshot, pruned by partition; delete files are Permanent."""
+        """Return a snapshot's Parquet files as plain paths, pruned by day; delete files are Permanent."""
         ...
 
     def tag(self, table: str, snapshot: int, name: str) -> None:
@@ -254,7 +254,7 @@ class Lake(Protocol):
         ...
 
     def rollback_to_checkpoint(self, table: str, job_ids: Collection[str], checkpoint: int) -> int | None:
-        """Take back what the jobs committed after a checkpoint; return the snapshot, None for an empty table."""
+        """Take back what the jobs committed after a checkpoint; None: the table is empty then."""
         ...
 
     def drop(self, table: str) -> None: ...
@@ -483,7 +483,7 @@ class Reports(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AmendedEvent:
-    """A late row that counts because somebody decided so; the record's place tells it from others of its id."""
+    """A late row that counts because somebody decided so; its place tells it from others of its id."""
 
     event_id: str
     business_day: date
