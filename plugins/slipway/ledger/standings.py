@@ -148,7 +148,8 @@ class Standings(LedgerSession):
                 ):
                     raise Permanent(
                         f"row {row.id} of the switch journal is {kept.action} of {kept.kpi} "
-                        f"(epoch {kept.epoch}) in the ledger, but {row.action} of {row.kpi} (epoch {row.epoch}) in the warehouse; "
+                        f"(epoch {kept.epoch}) in the ledger, but {row.action} of {row.kpi} "
+                        f"(epoch {row.epoch}) in the warehouse; "
                         "is slipway_warehouse another database than before?"
                     )
             return new
