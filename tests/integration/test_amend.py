@@ -16,8 +16,9 @@ from tests.stack import Stack
 pytestmark = pytest.mark.integration
 
 WRITER = "flink_amendtest_r1_a1"
-STEPS = ["amend.after_prepare", "amend.after_submit", "amend.after_run", "amend.in_swap"]
-LAST_STEPS = ["amend.before_swap_commit", "amend.after_swap", "amend.after_clean"]
+# Each of these costs a run of Flink; every step is crashed in the unit tests.
+STEPS = ["amend.after_submit", "amend.in_swap"]
+LAST_STEPS = ["amend.before_swap_commit", "amend.after_swap"]
 
 
 @pytest.fixture
