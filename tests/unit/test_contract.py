@@ -111,5 +111,9 @@ def test_parity_is_bound_to_what_gives_numbers_their_meaning(folder: Path) -> No
     other_soak = load_migration(path)
     assert other_soak.parity_digest == before.parity_digest
     assert other_soak.contract_digest != before.contract_digest
+    schema = folder / "flight_status.avsc"
+    schema.write_text(schema.read_text().replace("Flight number", "Number of the flight"))
+    path.write_text(path.read_text().replace("peak_per_second: 2000", "peak_per_second: 3000"))
+    assert load_migration(path).parity_digest == before.parity_digest
     path.write_text(path.read_text().replace("dep_delay < 15", "dep_delay < 16"))
     assert load_migration(path).parity_digest != before.parity_digest

@@ -250,10 +250,18 @@ class Migration:
 
     @cached_property
     def parity_digest(self) -> Digest:
-        """Digest of what gives the numbers their meaning: events, parity, dimensions, KPIs and schema."""
+        """Digest of what gives the numbers their meaning: events, parity, dimensions, KPIs and fields.
+
+        Traffic and the docs of fields are left out: they change no number.
+        """
         whole = _canonical(self.contract)
         parts = {key: whole[key] for key in ("events", "parity", "dimensions", "kpis")}
-        return digest_of({**parts, "schema": self.schema.text})
+        parts["events"] = {key: value for key, value in parts["events"].items() if key != "traffic"}
+        fields = [
+            {"name": field.name, "type": field.type, "nullable": field.nullable, "symbols": field.symbols}
+            for field in self.schema.fields
+        ]
+        return digest_of({**parts, "fields": fields})
 
     @property
     def event_fields(self) -> tuple[EventField, ...]:
