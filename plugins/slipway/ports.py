@@ -425,7 +425,7 @@ class Comparison(Protocol):
     def repeat(
         self, migration: Migration, question: Question, kept: Mapping[str, Mapping[str, Path]]
     ) -> Mapping[str, ComparedKpi]:
-        """Compare again from kept files (`rows`, `events` by KPI); silver is folded again where files are given."""
+        """Compare again from kept files (`rows`, `events` by KPI); silver is folded where files are given."""
         ...
 
     def version(self) -> str:
@@ -446,7 +446,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Results of the suites that the contract implies. docs: folder of their pages, never part of a digest."""
+    """Results of the suites that the contract implies. docs: folder of their pages, outside any digest."""
 
     success: bool
     checks: tuple[Check, ...]
@@ -799,7 +799,7 @@ class Serving(Protocol):
     def publish(self, migration: Migration, revisions: Sequence[int]) -> None:
         """(Re)create serving.<kpi> with a branch for batch and for each revision, and its route row.
 
-        Branches that it has already are kept. Creates batch.<kpi> and stream.<kpi>__r<N> where they are absent.
+        Branches that it has already are kept. Creates batch.<kpi> and stream.<kpi>__r<N> where absent.
         """
         ...
 
@@ -814,7 +814,7 @@ class Serving(Protocol):
         by: Actor,
         reason: str,
     ) -> Sequence[SwitchRow]:
-        """Change all routes and write their journal rows in one transaction; EpochMoved when one has moved."""
+        """Change all routes and write their journal in one transaction; EpochMoved when one has moved."""
         ...
 
     def journal(self, migration: str, after_id: int = 0) -> Sequence[SwitchRow]:

@@ -110,8 +110,8 @@ def _ledger(migration: Migration, world: World, standing: Standing | None) -> It
     elif recorded != cluster:
         raise Permanent(
             f"{migration.name} was provisioned on Kafka cluster {recorded}, but slipway_kafka leads to "
-            f"{cluster}: offsets and checkpoints of one mean nothing in the other. Point the connection back, "
-            "or start the migration under another name"
+            f"{cluster}: offsets and checkpoints of one mean nothing in the other. Point the connection "
+            "back, or start the migration under another name"
         )
 
 
@@ -132,8 +132,8 @@ def _topics(migration: Migration, world: World) -> Iterator[Step]:
             raise Permanent(
                 f"topic {topic.name} has {seen.partitions} partitions, but the contract's traffic asks for "
                 f"{partitions}. Its records are ordered by {', '.join(events.key)}, and another count would "
-                "send a key to another partition: make a new topic, let the old one be drained, and name it in "
-                "the contract; or state the traffic that the topic was made for"
+                "send a key to another partition: make a new topic, let the old one be drained, and name it "
+                "in the contract; or state the traffic that the topic was made for"
             )
         differing = {key: value for key, value in topic.config.items() if seen.config.get(key) != value}
         if differing:

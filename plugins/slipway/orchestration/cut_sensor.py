@@ -28,7 +28,7 @@ class CutTrigger(BaseTrigger):
     """Asks again and again; the lake's commits come with checkpoints and can't be listened to."""
 
     def __init__(self, migration: str, target: Mapping[str, Any], until: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.migration = migration
         self.target = target
         self.until = until
@@ -86,7 +86,6 @@ class CutSensor(BaseOperator):
             method_name="resume",
             kwargs={"target": target},
         )
-        return None
 
     def resume(self, context: Any, event: Mapping[str, Any], target: Mapping[str, Any]) -> Mapping[str, Any]:
         """Go on with the target; say what is missing when the patience was over."""

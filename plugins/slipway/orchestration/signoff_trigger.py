@@ -70,7 +70,7 @@ class SignOffTrigger(BaseTrigger):
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 self.log.warning("the ledger can't be reached (%s); trying again", error)
                 await asyncio.sleep(min(self.poll_seconds, left))
-        yield TriggerEvent({"status": status})  # type: ignore[no-untyped-call]
+        yield TriggerEvent({"status": status})
 
     async def _changed_within(self, seconds: float) -> bool:
         """Wait on one connection until something changed or the time is up."""

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 import jinja2
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
-from fastapi import Path as PathParam
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from fastapi.templating import Jinja2Templates
@@ -25,12 +24,10 @@ from slipway.ports import Actor
 from slipway.ui import pages
 from slipway.ui.console import Console, console
 from slipway.ui.guards import REPORT_POLICY, protect, refuse_foreign_writes
+from slipway.ui.records import add_records
 
 _HERE = Path(__file__).parent
 _STATIC = frozenset(path.name for path in (_HERE / "static").iterdir())
-
-
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class SignOffBody(BaseModel):
@@ -112,30 +109,6 @@ def create_app(reach: Console | None = None) -> FastAPI:
     def api_one(name: str, user: GetUserDep) -> JSONResponse:
         return JSONResponse(jsonable_encoder(asdict(status.status(migration(name), found.world()))))
 
-    @app.get("/api/migrations/{name}/reconciliations")
-    def api_reconciliations(name: str, user: GetUserDep, limit: Limit = 30) -> JSONResponse:
-        nights = found.world().ledger.reconciliations(migration(name).name, limit)
-        return JSONResponse(jsonable_encoder([asdict(night) for night in nights]))
-
-    @app.get("/api/migrations/{name}/switches")
-    def api_switches(name: str, user: GetUserDep) -> JSONResponse:
-        rows = found.world().serving.journal(migration(name).name)
-        return JSONResponse(jsonable_encoder([{**asdict(row), "seconds": row.seconds} for row in rows]))
-
-    @app.get("/api/migrations/{name}/maintenance")
-    def api_maintenance(name: str, user: GetUserDep, limit: Limit = 30) -> JSONResponse:
-        done = found.world().ledger.maintenance(migration(name).name, limit)
-        return JSONResponse(jsonable_encoder([dict(one) for one in done]))
-
-    @app.get("/api/evidence/{digest}")
-    def api_evidence(
-        digest: Annotated[str, PathParam(pattern="^[0-9a-f]{64}$")], user: GetUserDep
-    ) -> JSONResponse:
-        document = found.world().ledger.evidence(Digest(digest))
-        if document is None:
-            raise HTTPException(404, f"there is no evidence {digest}")
-        return JSONResponse(jsonable_encoder(dict(document)))
-
     @app.get("/api/migrations/{name}/mark")
     def api_mark(name: str, user: GetUserDep) -> JSONResponse:
         return JSONResponse({"mark": pages.mark(migration(name), found.world())})
@@ -165,6 +138,8 @@ def create_app(reach: Console | None = None) -> FastAPI:
         if path is None or not path.is_relative_to(found.reports().resolve()) or not path.is_file():
             raise HTTPException(404, f"{name} has no report of a reconciliation {number}")
         return protect(FileResponse(path, media_type="text/html"), REPORT_POLICY)
+
+    add_records(app, found, migration)
 
     @app.get("/static/{name}")
     def static(name: str, user: GetUserDep) -> Response:

@@ -214,9 +214,9 @@ def _kpi(migration: Migration, name: str, revision: int) -> Mapping[str, Any]:
     for part in kpi.grain:
         if part.source.nullable:
             raise Permanent(
-                f"kpis.{name}.grain.{part.name} is {part.source.name}, which may be null, but a key can't hold "
-                "null in the stream table; make the field required in the event schema, or leave it out of the "
-                "grain"
+                f"kpis.{name}.grain.{part.name} is {part.source.name}, which may be null, but a key can't "
+                "hold null in the stream table; make the field required in the event schema, or leave it out "
+                "of the grain"
             )
     grain, measures = kpi.select("flink")
     return {
