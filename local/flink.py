@@ -22,7 +22,10 @@ def configuration(settings: Settings) -> dict[str, object]:
     packaged = _packaged_java_options(settings.world.installation)
     return {
         "env.java.opts.all": f"{packaged} -Djava.io.tmpdir={settings.world.tmp}",
-        "env.java.opts.jobmanager": "-XX:+UseSerialGC",
+        # A JVM without memory stays up and answers nobody; one that has ended is started again.
+        "env.java.opts.jobmanager": "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError",
+        "taskmanager.jvm-exit-on-oom": True,
+        "pekko.startup-timeout": "60 s",
         "jobmanager.rpc.address": HOST,
         "jobmanager.rpc.port": settings.ports["flink_rpc"],
         "jobmanager.bind-host": HOST,
