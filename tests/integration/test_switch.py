@@ -117,10 +117,7 @@ def site(stack: Stack) -> Iterator[Site]:
 @pytest.mark.parametrize(
     ("fail_at", "left"),
     [
-        ("canary.checked", BATCH),
         ("canary.routed", CANARY),
-        ("canary.mirrored", CANARY),
-        ("switch.checked", CANARY),
         ("switch.routed", STREAM),
         ("switch.mirrored", STREAM),
     ],
