@@ -4,11 +4,10 @@ WITH placed AS (
     SELECT
         "_step" AS step, "_row" AS row, "_id" AS id,
         {%- for g in grain %}
-        {{ g.expression }} AS {{ g.name }},
+        "_{{ g.name }}" AS {{ g.name }},
         {%- endfor %}
         hash({{ columns | map(attribute="column") | join(", ") }}) AS content
-    FROM steps
-    WHERE "_moves"
+    FROM moving
 ),
 changed AS (
     SELECT

@@ -1,15 +1,21 @@
 -- What does each measure come to after each step of the walk, and which cause took what share of the difference?
--- Reads walked, deltas and differing. shares sum to b - s; a remainder means that the walk does not start at the
--- batch's events or does not end at the stream's.
-CREATE OR REPLACE TEMP TABLE steps AS
-SELECT
-    t.step AS "_step", w.row AS "_row", w.id AS "_id",
-    NOT (w.in_batch AND w.in_stream{% for c in columns %} AND w.{{ c.batch }} IS NOT DISTINCT FROM w.{{ c.stream }}{% endfor %}) AS "_moves",
-    {%- for c in columns %}
-    CASE WHEN w.in_stream AND (NOT w.in_batch OR t.step >= {{ c.step }}) THEN w.{{ c.stream }} ELSE w.{{ c.batch }} END AS {{ c.column }}{{ "," if not loop.last }}
-    {%- endfor %}
-FROM walked AS w, range(0, {{ last_step + 1 }}) AS t(step)
-WHERE t.step >= w.enters AND t.step < w.leaves;
+-- Reads moving, still, touched, deltas and differing. shares sum to b - s; a remainder means that the walk does not
+-- start at the batch's events or does not end at the stream's. A cell is folded at the steps that touch it; in
+-- between its value stands.
+CREATE OR REPLACE TEMP TABLE needed AS
+SELECT cell, 0 AS step FROM differing
+UNION
+SELECT cell, step FROM touched;
+
+CREATE OR REPLACE TEMP VIEW steps AS
+SELECT n.step AS "_step", {% for c in columns %}s.{{ c.column }}{{ ", " if not loop.last }}{% endfor %}
+FROM still AS s
+JOIN needed AS n ON s.cell = n.cell
+UNION ALL
+SELECT m."_step", {% for c in columns %}m.{{ c.column }}{{ ", " if not loop.last }}{% endfor %}
+FROM moving AS m
+JOIN differing AS d ON {% for g in grain %}m."_{{ g.name }}" IS NOT DISTINCT FROM d.{{ g.name }}{{ " AND " if not loop.last }}{% endfor %}
+SEMI JOIN needed AS n ON d.cell = n.cell AND m."_step" = n.step;
 
 CREATE OR REPLACE TEMP TABLE folds AS
 SELECT d.cell, f."_step" AS step, {% for m in measures %}{{ m.scaled }} AS {{ m.name }}{{ ", " if not loop.last }}{% endfor %}
@@ -17,9 +23,14 @@ FROM ({{ fold_steps }}) AS f
 JOIN differing AS d ON {% for g in grain %}f.{{ g.column }} IS NOT DISTINCT FROM d.{{ g.name }}{{ " AND " if not loop.last }}{% endfor %};
 
 CREATE OR REPLACE TEMP TABLE walk AS
-SELECT d.cell, d.day, d.measure, d.b, d.r, d.s, d.e, d.beyond, coalesce(v.value, 0) AS value, t.step
+SELECT
+    d.cell, d.day, d.measure, d.b, d.r, d.s, d.e, d.beyond, t.step,
+    last_value(CASE WHEN n.cell IS NOT NULL THEN coalesce(v.value, 0) END IGNORE NULLS) OVER (
+        PARTITION BY d.cell, d.measure ORDER BY t.step
+    ) AS value
 FROM (SELECT * FROM deltas SEMI JOIN differing USING (cell)) AS d
 CROSS JOIN range(0, {{ last_step + 1 }}) AS t(step)
+LEFT JOIN needed AS n ON d.cell = n.cell AND t.step = n.step
 LEFT JOIN (
     {%- for m in measures %}
     SELECT cell, step, {{ loop.index0 }} AS measure, {{ m.name }} AS value FROM folds

@@ -98,8 +98,8 @@ class KpiComparison:
 
     def found(self, rows: Digest, events: Digest) -> ComparedKpi:
         """Walk the causes and return everything that was found."""
-        self._connection.execute(self._sql("walk"))
-        self._connection.execute(self._sql("touched"))
+        for template in ("moving", "touched", "walk"):
+            self._connection.execute(self._sql(template))
         return ComparedKpi(
             days=self._days(),
             causes=self._causes(),
