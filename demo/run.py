@@ -259,8 +259,10 @@ def main() -> int:
     parser.add_argument(
         "--world", type=Path, default=os.environ.get("SLIPWAY_WORLD"), help="folder of the world"
     )
+    parser.add_argument("--result", type=Path, help="write what was found to this file too, as JSON")
     given = parser.parse_args()
-    console = Console(soft_wrap=True)
+    # What goes into a file or through a pipe is not folded at 80 columns.
+    console = Console(width=None if sys.stdout.isatty() else 132)
     if given.world is None:
         console.print("There is no world: run `make demo`, which starts one, or give --world.")
         return 2

@@ -39,16 +39,20 @@ class Summary:
         self.status = migration.status()
 
 
-def causes(document: dict[str, Any]) -> dict[str, tuple[int, float]]:
-    """Return {cause: (cells, gross difference)} of one evidence document, over all KPIs and measures."""
-    found: dict[str, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
+def causes(document: dict[str, Any], closed_through: str | None) -> list[str]:
+    """Return `day: n events cause` of one evidence document, for closed days.
+
+    Counted by the first measure of each KPI that differs: in the flights contract one event is one flight.
+    """
+    events: dict[tuple[str, str], int] = defaultdict(int)
     for kpi in document["kpis"].values():
+        differing = {difference["measure"] for difference in kpi["differences"]}
+        first = next((m["name"] for m in kpi["measures"] if m["name"] in differing), None)
         for difference in kpi["differences"]:
-            for cause, share in difference["shares"].items():
-                if float(share):
-                    cells, gross = found[cause]
-                    found[cause] = (cells + 1, gross + abs(float(share)))
-    return dict(found)
+            if difference["measure"] == first and difference["day"] <= (closed_through or ""):
+                for cause, share in difference["shares"].items():
+                    events[difference["day"], cause] += abs(int(share))
+    return [f"{day}: {number} events {cause}" for (day, cause), number in sorted(events.items()) if number]
 
 
 def show(console: Console, summary: Summary, stack: dict[str, Any], seconds: float) -> None:
@@ -58,13 +62,10 @@ def show(console: Console, summary: Summary, stack: dict[str, Any], seconds: flo
     console.print(_records(summary))
     console.print(_switches(summary))
     minutes, rest = divmod(int(seconds), 60)
-    console.print(
-        Panel(
-            _where(summary, stack),
-            title=f"[bold]flights is {summary.status['state']}[/bold] after {minutes} min {rest} s",
-            border_style="green",
-        )
-    )
+    told = f"[bold]flights is {summary.status['state']}[/bold] after {minutes} min {rest} s"
+    console.print(Panel("\n".join(_told(summary)), title=told, border_style="green"))
+    for line in _where(summary, stack):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _nights(summary: Summary) -> Table:
@@ -107,9 +108,10 @@ def _switches(summary: Summary) -> Table:
     return table
 
 
-def _where(summary: Summary, stack: dict[str, Any]) -> str:
-    reader, postgres = summary.reader, stack["postgres"]
-    lines = []
+def _told(summary: Summary) -> list[str]:
+    reader, lines = summary.reader, []
+    compared = sum(night["window_days"] for _, night in summary.nights[-1:])
+    lines.append(f"{compared} closed days agree in a row, to the last flight; every difference had a name.")
     if reader:
         lines.append(
             f"A consumer read serving.flights_daily {reader['reads']:,} times during canaries, switches and "
@@ -118,21 +120,21 @@ def _where(summary: Summary, stack: dict[str, Any]) -> str:
     before = sum(row["files_before"] for row in summary.maintenance)
     after = sum(row["files_after"] for row in summary.maintenance)
     if before:
-        lines.append(
-            f"Maintenance left {after} of {before} files; rows and content hash are the same as before."
-        )
-    report = summary.nights[-1][1]["report"]
-    users = ", ".join(f"{name} / {password}" for name, password in stack["users"].items())
-    lines += [
+        lines.append(f"Maintenance left {after} of {before} files; rows and content hash are as before.")
+    return lines
+
+
+def _where(summary: Summary, stack: dict[str, Any]) -> list[str]:
+    postgres = stack["postgres"]
+    reader = f"postgresql://reader:{postgres['passwords']['reader']}@{postgres['host']}:{postgres['port']}"
+    users = [f"             {name} / {password}" for name, password in stack["users"].items()]
+    return [
         "",
-        f"Airflow      {stack['urls']['airflow']}  (the page Slipway is in the menu)",
-        f"users        {users}",
+        f"Airflow      {stack['urls']['airflow']}  (the page Slipway is in the menu); users of the demo:",
+        *users,
         f"Flink        {stack['urls']['flink']}",
-        f"report       {report}",
-        f"tables       psql postgresql://reader:{postgres['passwords']['reader']}@{postgres['host']}:"
-        f"{postgres['port']}/warehouse",
-        "             the view serving.flights_daily is what consumers read",
+        f"report       {summary.nights[-1][1]['report']}",
+        f"tables       {reader}/warehouse  (consumers read the view serving.flights_daily)",
         "",
         "The stack is still up: `make status`, `make down`. `make demo` starts an empty world again.",
     ]
-    return "\n".join(lines)
