@@ -116,6 +116,16 @@ def test_the_headline_of_a_passing_night_names_the_window(night: NightWorld) -> 
     assert "6 in bronze = 6 silver + 0 late + 0 rejected + 0 duplicates; closes" in summary(document)
 
 
+def test_a_headline_does_not_call_tolerated_differences_equal(night: NightWorld) -> None:
+    night.sides.stream_rows = "SELECT * REPLACE (fares + 1 AS fares) FROM folded"
+    found = reconcile(night.sides.migration, night.as_of, night.world(), ANA, wait=night.wait)
+
+    told = headline(night.world().evidence.get(found.digest))
+
+    assert told.badge.startswith("PASS")
+    assert "3 values within the tolerance" in told.sentence
+
+
 def test_the_waterfall_draws_each_cause_at_its_level() -> None:
     drawn = str(waterfall(Fall(131, 113, {Cause.LATE: 20, Cause.NOT_IN_BATCH: -2})))
 

@@ -71,21 +71,22 @@ def headline(document: Document) -> Headline:
             found = [f for f in document["findings"] if f["verdict"] == "FAIL"]
             return Headline("Not ready", "FAIL", found[0]["what"], f"{found[0]['fix']}.")
         return Headline("Not ready", badge, _failure(document, failing), _remedy(document, failing))
-    badge = f"PASS · {len(closed)} closed {plural(len(closed), 'day')} agree"
+    verb = "agrees" if len(closed) == 1 else "agree"
+    badge = f"PASS · {len(closed)} closed {plural(len(closed), 'day')} {verb}"
+    agreement = _agreement(document)
     events = f"All {grouped(document['balance']['bronze'])} records are accounted for."
     if window["complete"]:
         span = f"{short_day(window['first'])} to {short_day(window['through'])}"
         return Headline(
             "Ready to sign",
             badge,
-            f"Batch and stream agree in every cell of every closed day. {events} The observation window is"
-            f" whole: {window['days']} days, {span}.",
+            f"{agreement} {events} The observation window is whole: {window['days']} days, {span}.",
             f"The roles of the contract sign this evidence, then {document['migration']}.cutover may run.",
         )
     return Headline(
         "On the way",
         badge,
-        f"Batch and stream agree in every cell of every closed day. {events}",
+        f"{agreement} {events}",
         f"Wait: {'; '.join(window['missing'])}.",
     )
 
@@ -175,6 +176,20 @@ def phrase(document: Document, cause: Cause, events: int) -> str:
         wait="waits" if events == 1 else "wait",
         accept_late=hours(document["days"]["accept_late"]),
     )
+
+
+def _agreement(document: Document) -> str:
+    tolerated = sum(
+        seen["tolerated"]
+        for kpi in document["kpis"].values()
+        for day in kpi["days"]
+        if not day["open"]
+        for seen in day["measures"].values()
+    )
+    if not tolerated:
+        return "Batch and stream agree in every cell of every closed day."
+    values = plural(tolerated, "value")
+    return f"Batch and stream agree on every closed day; {grouped(tolerated)} {values} within the tolerance."
 
 
 def _failure(document: Document, failing: Sequence[str]) -> str:

@@ -220,11 +220,16 @@ def _loss_sentence(
     if not shorter or not measures:
         return ""
     bound = shorter[-1]
-    name, measure = max(measures, key=lambda one: _share(lost[one[0], one[1], bound]))
-    share = _share(lost[name, measure, bound])
-    if not share:
+
+    def more(one: tuple[str, str]) -> float:
+        return _share(lost[(*one, bound)]) - _share(lost[(*one, accepted)])
+
+    worst = max(measures, key=more)
+    if more(worst) <= 0:
         return f"With {hours(bound)} accepted, nothing more would have been lost."
-    return f"With {hours(bound)} accepted, {share:.2%} of {measure.replace('_', ' ')} would have been lost."
+    return (
+        f"With {hours(bound)} accepted, {more(worst):.2%} more of {worst[1].replace('_', ' ')} would be lost."
+    )
 
 
 def _share(loss: Mapping[str, Any]) -> float:
