@@ -25,7 +25,7 @@ ours = [plugin for plugin in plugins if plugin.name == "slipway"]
 stems = ("app", "ports", "kafka", "postgres", "cli", "errors")
 loaded = sorted(name for name in sys.modules if name in stems)
 print("FOUND" + json.dumps({
-    "plugins": len(ours), "errors": {k: v for k, v in errors.items() if "plugins" in k}, "loaded": loaded,
+    "plugins": len(ours), "errors": errors, "loaded": loaded,
     "heavy": [name for name in heavy if name.startswith("slipway") or name in ("duckdb", "pyiceberg")],
     "views": [view["name"] for plugin in ours for view in plugin.external_views],
     "listeners": [listener.__name__ for plugin in ours for listener in plugin.listeners],
@@ -72,7 +72,7 @@ def test_without_the_ignore_file_airflow_would_run_them(tmp_path: Path) -> None:
     without = loaded_with(tmp_path)
     (tmp_path / ".airflowignore").write_text((REPO / "plugins" / ".airflowignore").read_text())
 
-    assert len(without["errors"] or {}) == 0 or "I was run" in str(without["errors"])
+    assert "I was run" in str(without["errors"])
     assert "I was run" not in str(loaded_with(tmp_path)["errors"])
 
 
