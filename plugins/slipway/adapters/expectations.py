@@ -129,13 +129,17 @@ def silver_frame(migration: Migration, files: Sequence[str], days: tuple[date, d
     )
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        return connection.execute(
-            f"SELECT {', '.join(quoted(name, 'duckdb') for name in wanted)},"
-            f" {closing} - epoch_us(arrived_at) / 1e6 AS seconds_before_closing"
-            f" FROM read_parquet([{listed}], hive_partitioning = false)"
-            " WHERE business_day BETWEEN ? AND ? ORDER BY kafka_partition, kafka_offset",
-            list(days),
-        ).to_arrow_table().to_pandas()
+        return (
+            connection.execute(
+                f"SELECT {', '.join(quoted(name, 'duckdb') for name in wanted)},"
+                f" {closing} - epoch_us(arrived_at) / 1e6 AS seconds_before_closing"
+                f" FROM read_parquet([{listed}], hive_partitioning = false)"
+                " WHERE business_day BETWEEN ? AND ? ORDER BY kafka_partition, kafka_offset",
+                list(days),
+            )
+            .to_arrow_table()
+            .to_pandas()
+        )
 
 
 def records_frame(balance: Balance) -> pd.DataFrame:
