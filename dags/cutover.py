@@ -33,7 +33,6 @@ def build(migration: Migration) -> DAG:
         (
             check_params()
             >> tasks.preflight(migration.name)
-            >> tasks.wanted(migration.name)
             >> signed
             >> tasks.arm(migration.name)
             >> canaries

@@ -180,11 +180,10 @@ class Demo:
         )
         if done.state != "failed":
             raise DemoError("an early cutover was not refused")
-        self.summary.refusals = self.flights.status()["blocked_by"]
+        told = self.airflow.failure(done).splitlines()
+        self.summary.refusals = [line.removeprefix("- ") for line in told if line.startswith("- ")]
         for blocker in self.summary.refusals:
-            self.stage.console.print(
-                f"    [yellow]refused[/yellow] {blocker['what']}: {blocker['seen']}", highlight=False
-            )
+            self.stage.console.print(f"    [yellow]refused[/yellow] {blocker}", highlight=False, markup=True)
 
     def cut_over(self, text: str) -> None:
         """Step 6: request, sign-offs, canary, switch, verify."""

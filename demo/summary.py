@@ -20,7 +20,7 @@ class Summary:
     """What the chapters found; `collect` asks for the rest."""
 
     nights: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    refusals: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
     reader: dict[str, Any] = field(default_factory=dict)
     evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
     switches: list[dict[str, Any]] = field(default_factory=list)
@@ -73,10 +73,7 @@ def _nights(summary: Summary) -> Table:
     for name in ("night", "verdict", "closed through", "days in a row", "differences by cause"):
         table.add_column(name)
     for name, found in summary.nights:
-        by_cause = causes(summary.evidence[found["digest"]])
-        text = ", ".join(
-            f"{cause}: {gross:,.0f} in {cells} cells" for cause, (cells, gross) in by_cause.items()
-        )
+        text = ", ".join(causes(summary.evidence[found["digest"]], found["closed_through"]))
         verdict = found["verdict"]
         table.add_row(
             name,

@@ -237,8 +237,11 @@ def test_after_the_amendment_the_window_is_whole(demo: Done) -> None:
     ]
 
 
-def test_an_early_cutover_was_refused(demo: Done) -> None:
-    assert "window_incomplete" in {blocker["code"] for blocker in demo.result["refusals"]}
+def test_an_early_cutover_was_refused_with_all_its_blockers(demo: Done) -> None:
+    refusals = "\n".join(demo.result["refusals"])
+    assert "The observation window is not complete" in refusals
+    for role in ("data_owner", "consumer", "on_call"):
+        assert f"The role {role} has not signed" in refusals
 
 
 def test_readers_were_moved_as_the_story_says_and_nobody_failed(demo: Done) -> None:

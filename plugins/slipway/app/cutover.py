@@ -34,13 +34,19 @@ _READY = (State.SHADOW, State.ELIGIBLE, State.ARMED, State.CANARY)
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What a cutover would do. awaited: sign-offs that are still missing."""
+    """What a cutover would do; no step when readers get the stream already. awaited: missing sign-offs."""
 
     migration: str
     steps: tuple[str, ...]
     awaited: tuple[Blocker, ...]
 
+    @property
+    def nothing_to_do(self) -> bool:
+        return not self.steps
+
     def __str__(self) -> str:
+        if self.nothing_to_do:
+            return f"nothing to do: readers of {self.migration} get the current revision already"
         waits = [f"  waits: {blocker.what} ({blocker.fix})" for blocker in self.awaited]
         return "\n".join([f"cutover of {self.migration} would:", *(f"  {s}" for s in self.steps), *waits])
 
@@ -68,7 +74,7 @@ def preflight(migration: Migration, world: World, by: Actor) -> Preflight:
     observed = observe.measured(migration, world, by)
     facts = observed.facts
     if observed.served_by_stream:
-        return Preflight(migration.name, (f"do nothing: readers get revision {facts.revision} already",), ())
+        return Preflight(migration.name, (), ())
     found = [*_state_blockers(observed), *requester_blockers(facts), *evidence_blockers(facts)]
     missing = quorum_blockers(facts)
     found += [*live_blockers(facts), *_lock_blockers(migration, world)]

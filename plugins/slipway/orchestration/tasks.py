@@ -132,22 +132,18 @@ def maintain(migration: str) -> None:
     print(use_case.table(use_case.maintain(bootstrap.migration(migration), bootstrap.world(), _actor())))
 
 
-@task(retries=1)
-def preflight(migration: str) -> None:
-    """Ask every guard; a blocker fails the run and changes nothing."""
+@task.short_circuit
+def preflight(migration: str) -> bool:
+    """Ask every guard; a blocker fails the run, and a dry run or nothing to do ends it here."""
     from slipway.app import cutover
 
     reason = forms.needed_reason(_params())
     found = cutover.preflight(bootstrap.migration(migration), bootstrap.world(), _actor())
     print(found)
-    if not _params()["dry_run"]:
-        cutover.request(bootstrap.migration(migration), bootstrap.world(), _actor(), reason)
-
-
-@task.short_circuit
-def wanted(migration: str) -> bool:
-    """Stop here when only the preflight was asked for."""
-    return not _params()["dry_run"]
+    if _params()["dry_run"] or found.nothing_to_do:
+        return False
+    cutover.request(bootstrap.migration(migration), bootstrap.world(), _actor(), reason)
+    return True
 
 
 @task
