@@ -183,7 +183,7 @@ def main() -> int:
         }
         measure(server, given.switches)
     finally:
-        stack("clean")
+        stack("reset")
     return 0
 
 
