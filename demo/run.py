@@ -25,6 +25,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
+from rich.markup import escape
 
 from demo.airflow_api import Airflow, DemoError, Run
 from demo.people import Migration
@@ -180,10 +181,15 @@ class Demo:
         )
         if done.state != "failed":
             raise DemoError("an early cutover was not refused")
-        told = self.airflow.failure(done).splitlines()
+        told = [line.strip() for line in self.airflow.failure(done).splitlines()]
         self.summary.refusals = [line.removeprefix("- ") for line in told if line.startswith("- ")]
+        if not self.summary.refusals:
+            raise DemoError(
+                "\n".join(["the early cutover failed for another reason than its blockers:", *told])
+            )
         for blocker in self.summary.refusals:
-            self.stage.console.print(f"    [yellow]refused[/yellow] {blocker}", highlight=False, markup=True)
+            what = escape(blocker.partition(". To do:")[0])
+            self.stage.console.print(f"    [yellow]refused[/yellow] {what}", highlight=False)
 
     def cut_over(self, text: str) -> None:
         """Step 6: request, sign-offs, canary, switch, verify."""
