@@ -64,6 +64,10 @@ class Topics(Protocol):
         """Return {partition: (earliest offset, next offset)}."""
         ...
 
+    def unread(self, name: str, group: str) -> int | None:
+        """Return how many records a consumer group has not committed yet; None when it never committed."""
+        ...
+
 
 class Schemas(Protocol):
     """A Confluent-compatible schema registry."""

@@ -81,6 +81,31 @@ def test_bounds_are_the_first_and_the_next_offset_of_each_partition(
     assert cluster.bounds(name) == {0: (0, 0), 1: (0, 3)}
 
 
+def test_what_a_group_has_not_committed_is_unread(topics: tuple[Topics, Produce], name: str) -> None:
+    cluster, produce = topics
+    cluster.create(TopicSpec(name, 2, 1, {}))
+    produce(name, 0, 2)
+    produce(name, 1, 3)
+    assert cluster.unread(name, f"group-of-{name}") is None
+
+    commit(cluster, name, f"group-of-{name}", {1: 1})
+
+    assert cluster.unread(name, f"group-of-{name}") == 4
+
+
+def commit(cluster: Topics, name: str, group: str, offsets: dict[int, int]) -> None:
+    """Commit as a consumer of the group does."""
+    if isinstance(cluster, FakeTopics):
+        cluster.commit(name, group, offsets)
+        return
+    from confluent_kafka import Consumer, TopicPartition
+
+    assert isinstance(cluster, KafkaTopics)
+    consumer = Consumer({**cluster.settings, "group.id": group})
+    consumer.commit(offsets=[TopicPartition(name, *place) for place in offsets.items()], asynchronous=False)
+    consumer.close()
+
+
 def test_bounds_of_a_topic_that_is_not_there_say_what_to_do(topics: tuple[Topics, Produce]) -> None:
     cluster, _ = topics
 

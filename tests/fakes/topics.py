@@ -17,6 +17,7 @@ class FakeTopics:
         self._brokers = brokers
         self._topics: dict[str, TopicSpec] = {}
         self._ends: dict[str, dict[int, int]] = {}
+        self._committed: dict[tuple[str, str], dict[int, int]] = {}
 
     def cluster_id(self) -> str:
         return self.id
@@ -44,6 +45,15 @@ class FakeTopics:
         if name not in self._topics:
             raise Permanent(f"there is no topic {name}; create it with the migration's provision")
         return {partition: (0, end) for partition, end in self._ends[name].items()}
+
+    def unread(self, name: str, group: str) -> int | None:
+        committed = self._committed.get((name, group))
+        if committed is None:
+            return None
+        return sum(end - committed.get(partition, 0) for partition, end in self._ends[name].items())
+
+    def commit(self, name: str, group: str, offsets: Mapping[int, int]) -> None:
+        self._committed[name, group] = dict(offsets)
 
     def produce(self, name: str, partition: int, records: int = 1) -> None:
         self._ends[name][partition] += records

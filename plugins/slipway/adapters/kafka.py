@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -34,13 +40,13 @@ class KafkaTopics:
     """One Kafka cluster. settings: librdkafka's, `bootstrap.servers` at least."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        self._settings = {"socket.connection.setup.timeout.ms": "5000", **settings}
+        self.settings = {"socket.connection.setup.timeout.ms": "5000", **settings}
         self._lazy: AdminClient | None = None
 
     @property
     def _admin(self) -> AdminClient:
         if self._lazy is None:
-            self._lazy = AdminClient(dict(self._settings), logger=_SILENT)
+            self._lazy = AdminClient(dict(self.settings), logger=_SILENT)
         return self._lazy
 
     def cluster_id(self) -> str:
@@ -100,7 +106,7 @@ class KafkaTopics:
         if partitions is None:
             raise Permanent(f"there is no topic {name}; create it with the migration's provision")
         consumer = Consumer(
-            {**self._settings, "group.id": "slipway-bounds", "isolation.level": "read_committed"},
+            {**self.settings, "group.id": "slipway-bounds", "isolation.level": "read_committed"},
             logger=_SILENT,
         )
         try:
@@ -112,6 +118,21 @@ class KafkaTopics:
             raise _translated(error, f"read the offsets of {name}") from error
         finally:
             consumer.close()
+
+    def unread(self, name: str, group: str) -> int | None:
+        """Return how many records a consumer group has not committed yet; None when it never committed."""
+        asked = self._admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group)], request_timeout=SECONDS
+        )[group]
+        committed = {
+            found.partition: found.offset
+            for found in _done(asked, f"read the offsets of group {group}").topic_partitions
+            if found.topic == name and found.offset >= 0
+        }
+        if not committed:
+            return None
+        bounds = self.bounds(name).items()
+        return sum(end - max(start, committed.get(partition, 0)) for partition, (start, end) in bounds)
 
     def _partitions(self, name: str) -> Mapping[int, Any] | None:
         try:
