@@ -10,7 +10,7 @@ STACK := $(VENV)/python -m local.stack
 # Further arguments for pytest, for instance ARGS="-k switch -x"
 ARGS ?=
 
-.PHONY: help setup up status logs down clean demo test lint format lock
+.PHONY: help setup up status logs down clean demo drill test lint format lock
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -39,6 +39,9 @@ demo: setup ## one whole migration of the flights KPIs, in an empty world
 	@$(STACK) reset
 	@$(STACK) up
 	@$(STACK) run -- python -m demo.run
+
+drill: setup ## the demo while its servers and its driver are killed in turn
+	@PYTHONPATH=plugins:. $(VENV)/python -m demo.drill
 
 test: setup ## all tests; they bring up a world of their own
 	@$(PYTHON) -m local.setup browser
