@@ -13,9 +13,9 @@ from slipway import bootstrap
 from slipway.domain.contract import Migration
 from slipway.orchestration import params as forms
 
-RETRIES = 4
+RETRIES = 12
 RETRY_DELAY = timedelta(seconds=8)
-"""Long enough together for a broker, a database or a TaskManager that is restarted to be back."""
+"""Long enough together for a server that is restarted to be back, and for another verb to give its lock back."""
 
 _POLICY = ExceptionRetryPolicy(
     rules=[
@@ -91,7 +91,8 @@ def note_incident(context: Any) -> None:
 
     instance = context["task_instance"]
     name = str(instance.dag_id).partition(".")[0]
-    what = f"{instance.dag_id} / {instance.task_id} failed: {context.get('exception')}"
+    told = str(context.get("exception") or "").strip().splitlines()[:1]
+    what = f"{instance.dag_id} / {instance.task_id} failed: {' '.join(told)}"
     try:
         bootstrap.world().ledger.incident(name, "error", what, actor_of(context))
     except SlipwayError as error:
