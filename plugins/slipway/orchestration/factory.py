@@ -15,7 +15,7 @@ from slipway.orchestration import params as forms
 
 RETRIES = 12
 RETRY_DELAY = timedelta(seconds=8)
-"""Long enough together for a server that is restarted to be back, and for another verb to give its lock back."""
+"""Long enough for a server that is restarted to be back, and for another verb to give its lock back."""
 
 _POLICY = ExceptionRetryPolicy(
     rules=[
