@@ -126,7 +126,7 @@ def _of_the_records(night: Night) -> Iterable[Finding]:
             Verdict.FAIL,
             f"The records don't add up: {balance.produced} produced, {balance.bronze} in bronze, {sinks} in"
             " silver, late, rejected and duplicates together.",
-            "A job was restored from an older state than its tables: see the runbook on doubled records",
+            "A job was restored from an older state than its tables: see docs/runbooks/doubled-records.md",
         )
 
 
