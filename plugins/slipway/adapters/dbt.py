@@ -65,7 +65,12 @@ class DbtBaseline:
             raise Permanent(f"there are no dbt models for {migration}: expected the folder {models}")
         with self._connection() as guard:
             self._one_at_a_time(guard, migration)
-            results = self._dbt(migration, as_of, run_id)
+            try:
+                results = self._dbt(migration, as_of, run_id)
+            except Permanent:
+                # dbt that can't connect ends like dbt that can't compile; the lock's own connection tells.
+                guard.execute("SELECT 1")
+                raise
             nodes = tuple(_node(result) for result in results)
             ok = bool(nodes) and all(status in _GOOD for _, status, _, _ in nodes)
             if not ok:
@@ -145,7 +150,7 @@ class DbtBaseline:
         try:
             with psycopg.connect(make_conninfo(**self._warehouse), autocommit=True) as connection:
                 yield connection
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Retryable(f"the warehouse is away or went away during a baseline: {error}") from error
 
 
