@@ -3,6 +3,7 @@
 # ruff: noqa: S608  every identifier and value in this SQL is quoted by domain/rendering.py
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from urllib.parse import urlparse
@@ -14,8 +15,10 @@ from slipway.domain.accounting import column_type, compared_columns
 from slipway.domain.contract import Migration
 from slipway.domain.measures import CompiledKpi
 from slipway.domain.rendering import quoted, sql_type, text_literal
-from slipway.errors import Permanent
+from slipway.errors import Permanent, SlipwayError
 from slipway.ports import LakeFiles, Question
+
+log = logging.getLogger(__name__)
 
 Types = Mapping[str, str]
 
@@ -112,13 +115,13 @@ class Relations:
             for model in sorted({kpi.batch.events for kpi in self._migration.contract.kpis.values()}):
                 self._batch_events(model, question)
         except duckdb.CatalogException as error:
-            self._connection.execute("ROLLBACK")
+            self._roll_back()
             raise Permanent(
                 f"a table to compare is not in the warehouse: {error};"
                 " run provision, deploy and baseline first"
             ) from error
-        except duckdb.Error:
-            self._connection.execute("ROLLBACK")
+        except (duckdb.Error, SlipwayError):
+            self._roll_back()
             raise
         self._connection.execute("COMMIT")
 
@@ -165,6 +168,12 @@ class Relations:
         """Return the expression of a batch event's Kafka key, NULL when the model does not expose it."""
         present = [key for key in self.key_columns() if key in self.batch_columns(model)]
         return quoted(present[0], "duckdb") if present else "CAST(NULL AS VARCHAR)"
+
+    def _roll_back(self) -> None:
+        try:
+            self._connection.execute("ROLLBACK")
+        except duckdb.Error as error:  # the error that led here says more
+            log.warning("the transaction on the warehouse could not be rolled back: %s", error)
 
     def _kpi_rows(self, kpi: CompiledKpi, question: Question) -> None:
         model = self._migration.contract.kpis[kpi.name].batch.model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,11 @@ import duckdb
 
 from slipway.domain.rendering import text_literal
 from slipway.errors import Permanent, Retryable
+
+log = logging.getLogger(__name__)
+
+_WRONG_QUESTION = (duckdb.CatalogException, duckdb.BinderException)
+"""What DuckDB raises when a table or a column is not there: no connection was lost."""
 
 
 class Warehouse(Protocol):
@@ -34,7 +40,7 @@ class PostgresWarehouse:
 
     @contextmanager
     def attached(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """Attach the database; Retryable when it can't be reached."""
+        """Attach the database; Retryable when it can't be reached, or goes away while it is attached."""
         load_extension(connection, "postgres_scanner")
         with tempfile.TemporaryDirectory() as folder:
             passfile = Path(folder) / "pgpass"
@@ -61,8 +67,16 @@ class PostgresWarehouse:
                 ) from error
             try:
                 yield
+            except _WRONG_QUESTION:
+                raise
+            except duckdb.Error as error:
+                # DuckDB has no error of its own for a lost connection: it comes as any of them.
+                raise Retryable(
+                    f"DuckDB failed while it worked on the warehouse at {self.host}:{self.port}: {error};"
+                    " check that Postgres runs, then try again"
+                ) from error
             finally:
-                connection.execute("DETACH warehouse")
+                _detach(connection)
 
 
 def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -76,6 +90,13 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
             f"DuckDB {duckdb.__version__} can't load its extension {name}: {error};"
             f" install duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
         ) from error
+
+
+def _detach(connection: duckdb.DuckDBPyConnection) -> None:
+    try:
+        connection.execute("DETACH warehouse")
+    except duckdb.Error as error:  # must not hide what went wrong before; the session's end lets go of it
+        log.warning("the warehouse could not be detached: %s", error)
 
 
 def _escaped(field: str) -> str:
