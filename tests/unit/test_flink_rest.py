@@ -156,6 +156,52 @@ def test_a_catalog_that_is_down_while_planning_may_be_tried_again(
         engine.submit(submission())
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (503, "Service temporarily unavailable due to an ongoing leader election. Please refresh."),
+        (503, "The service is starting"),
+        (404, "Not found: /jars/9f_flink-sql-gateway-2.1.3.jar/run"),
+        (400, "RestHandlerException: Jar file /tmp/upload/9f_flink-sql-gateway-2.1.3.jar does not exist"),
+        (400, "Caused by: org.postgresql.util.PSQLException: The connection attempt failed."),
+        (400, "Caused by: org.postgresql.util.PSQLException: This connection has been closed."),
+        (400, "Caused by: o.p.u.PSQLException: An I/O error occurred while sending to the backend."),
+    ],
+)
+def test_a_system_that_restarts_while_planning_may_be_tried_again(
+    engine: FlinkEngine, flink: FakeFlink, status: int, told: str
+) -> None:
+    flink.answers["POST /jars/9f_flink-sql-gateway-2.1.3.jar/run"] = httpx.Response(
+        status, json={"errors": [told]}
+    )
+
+    with pytest.raises(Retryable):
+        engine.submit(submission())
+
+
+def test_a_table_that_does_not_exist_is_wrong_for_good(engine: FlinkEngine, flink: FakeFlink) -> None:
+    trace = PLANNING.replace("Column 'kindd' not found in any table", "Table 'flight' does not exist")
+    flink.answers["POST /jars/9f_flink-sql-gateway-2.1.3.jar/run"] = httpx.Response(
+        400, json={"errors": [trace]}
+    )
+
+    with pytest.raises(Permanent, match="does not exist"):
+        engine.submit(submission())
+
+
+def test_a_job_that_is_forgotten_while_it_checkpoints_may_be_tried_again(
+    engine: FlinkEngine, flink: FakeFlink
+) -> None:
+    trigger = f"POST /jobs/{JOB}/checkpoints"
+    flink.answers |= {trigger: {"request-id": "r1"}, f"GET /jobs/{JOB}/checkpoints/r1": UNKNOWN}
+    with pytest.raises(Retryable, match="does not know"):
+        engine.checkpoint(JOB)
+
+    flink.answers[trigger] = UNKNOWN
+    with pytest.raises(Retryable, match="does not know"):
+        engine.checkpoint(JOB)
+
+
 def test_no_leader_and_no_connection_may_be_tried_again(engine: FlinkEngine, flink: FakeFlink) -> None:
     flink.answers["GET /overview"] = httpx.Response(503, json={"errors": ["Service temporarily unavailable"]})
     with pytest.raises(Retryable, match="no leader"):

@@ -16,6 +16,11 @@ _PASSING = (
     "terminating connection",
     "TimeoutException",
     "No leader",
+    "leader election",
+    "An I/O error occurred while sending to the backend",
+    "This connection has been closed",
+    "The connection attempt failed",
+    r"Jar file \S+ does not exist",  # the JobManager restarted and lost its uploads
     "LeaderRetrieval",
     "RecipientUnreachable",
 )

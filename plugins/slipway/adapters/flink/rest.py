@@ -66,6 +66,9 @@ class FlinkEngine:
         text = _errors(answer)
         if "DuplicateJobSubmissionException" in text and self._is_active(job.job_id):
             return
+        if answer.status_code in (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.NOT_FOUND):
+            # The jar was listed a moment ago: a JobManager that restarts has lost it.
+            raise Retryable(f"Flink restarts while {job.name} is submitted: {root_cause(text)}")
         raise planning_failure(job.name, text)
 
     def status(self, job_id: str) -> JobStatus | None:
@@ -111,7 +114,10 @@ class FlinkEngine:
         return str(operation["location"])
 
     def checkpoint(self, job_id: str) -> None:
-        """Take a checkpoint now and wait for it; commits to the lake follow within moments."""
+        """Take a checkpoint now and wait for it; commits to the lake follow within moments.
+
+        Retryable when it fails, or when Flink has forgotten the job: the next look at its status says so.
+        """
         trigger = self._post(f"/jobs/{job_id}/checkpoints", {"checkpointType": "CONFIGURED"})["request-id"]
         path = f"/jobs/{job_id}/checkpoints/{trigger}"
         _await(lambda: self._completed(path), f"the checkpoint of job {job_id}")
@@ -236,6 +242,10 @@ def _checked(answer: httpx.Response) -> Any:
     text = root_cause(_errors(answer))
     if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         raise Retryable(f"Flink has no leader at the moment: {text}")
+    if answer.status_code == httpx.codes.NOT_FOUND and "/jobs/" in answer.request.url.path:
+        raise Retryable(
+            f"Flink does not know {answer.request.url.path}; has its JobManager restarted? {text}"
+        )
     if answer.is_server_error:
         raise Retryable(f"Flink failed at {answer.request.url.path}: {text}")
     raise Permanent(f"Flink refused {answer.request.method} {answer.request.url.path}: {text}")
