@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from confluent_kafka import (
@@ -32,6 +33,37 @@ SECONDS = 15.0
 
 # librdkafka prints every lost connection by itself; what matters is raised.
 _SILENT = logging.getLogger("slipway.kafka")
+
+_LASTING = frozenset(
+    {
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.ILLEGAL_SASL_STATE,
+        KafkaError.SECURITY_DISABLED,
+        KafkaError._AUTHENTICATION,
+        KafkaError.INVALID_CONFIG,
+        KafkaError.INVALID_GROUP_ID,
+        KafkaError.INVALID_PARTITIONS,
+        KafkaError.INVALID_REPLICATION_FACTOR,
+        KafkaError.INVALID_REPLICA_ASSIGNMENT,
+        KafkaError.INVALID_REQUEST,
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError._INVALID_ARG,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.TOPIC_ALREADY_EXISTS,
+        KafkaError.UNSUPPORTED_SASL_MECHANISM,
+        KafkaError.UNSUPPORTED_VERSION,
+        KafkaError._NOT_IMPLEMENTED,
+        KafkaError._UNSUPPORTED_FEATURE,
+    }
+)
+"""Errors that trying again does not mend.
+
+All others belong to brokers that come and go. (KafkaError.retriable() is set for transactional producers
+only.)
+"""
 
 T = TypeVar("T")
 
@@ -85,8 +117,9 @@ class KafkaTopics:
             return
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:  # a new topic is not in the metadata at once
-            if self._partitions(spec.name) is not None:
-                return
+            with suppress(Retryable):  # nor whole at once
+                if self._partitions(spec.name) is not None:
+                    return
             time.sleep(0.05)
         raise Retryable(f"topic {spec.name} was created, but the cluster does not show it yet")
 
@@ -124,7 +157,7 @@ class KafkaTopics:
         asked = self._admin.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(group)], request_timeout=SECONDS
         )[group]
-        committed = {
+        committed: dict[int, int] = {
             found.partition: found.offset
             for found in _done(asked, f"read the offsets of group {group}").topic_partitions
             if found.topic == name and found.offset >= 0
@@ -140,8 +173,14 @@ class KafkaTopics:
             found = self._admin.list_topics(timeout=SECONDS).topics.get(name)
         except KafkaException as error:
             raise _translated(error, f"look for topic {name}") from error
-        if found is None or not found.partitions:
+        if found is None:
             return None
+        if found.error is not None:
+            if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            raise _translated(KafkaException(found.error), f"describe topic {name}")
+        if not found.partitions:
+            raise Retryable(f"Kafka knows topic {name}, but none of its partitions yet; are its brokers up?")
         partitions: Mapping[int, Any] = found.partitions
         return partitions
 
@@ -164,11 +203,4 @@ def _translated(error: KafkaException, what: str) -> Permanent | Retryable:
     told = f"Kafka did not {what}: {cause.str()}"
     if cause.code() == KafkaError.TOPIC_ALREADY_EXISTS:
         return _AlreadyThere(told)
-    passing = cause.retriable() or cause.code() in (
-        KafkaError._TRANSPORT,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._TIMED_OUT,
-        KafkaError.REQUEST_TIMED_OUT,
-        KafkaError.LEADER_NOT_AVAILABLE,
-    )
-    return Retryable(told + "; is the broker up?") if passing else Permanent(told)
+    return Permanent(told) if cause.code() in _LASTING else Retryable(told + "; is the broker up?")
