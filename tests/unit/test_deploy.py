@@ -188,6 +188,50 @@ def test_after_a_failed_gate_the_next_attempt_has_an_id_of_its_own(yard: Yard) -
     assert revision(yard).attempt.attempt == 2
 
 
+@pytest.mark.parametrize(("checkpoints", "attempt"), [(0, 1), (1, 2)])
+def test_a_job_that_is_forgotten_behind_its_gate_is_brought_back_by_the_next_try(
+    yard: Yard, checkpoints: int, attempt: int
+) -> None:
+    def forgotten(job: FakeJob) -> None:
+        for _ in range(checkpoints):
+            yard.engine.checkpoint(job.submission.job_id)
+        yard.engine.forget()
+
+    yard.produce(5)
+    yard.engine.begin = forgotten
+    with pytest.raises(Retryable, match="Flink has forgotten slipway-flights-ingest"):
+        ingest(yard)
+    assert [one.state for one in yard.ledger.attempts("flights", "ingest")] == ["OPEN"]
+    yard.engine.begin = lambda job: None
+
+    deployed = ingest(yard)
+
+    assert deployed.attempt.attempt == attempt, "an id that has left checkpoints is not used again"
+    assert yard.rows(BRONZE) == 5
+
+
+def test_a_job_that_is_forgotten_while_it_is_replaced_goes_on_where_it_stood(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgotten(job_id: str) -> None:
+        yard.engine.forget()
+        raise Retryable(f"Flink does not know job {job_id}")
+
+    yard.produce(5)
+    ingest(yard)
+    old = yard.engine.submitted[-1].job_id
+    yard.scripts.ingest_version = 2
+    with monkeypatch.context() as patch:
+        patch.setattr(yard.engine, "checkpoint", forgotten)
+        with pytest.raises(Retryable, match="does not know"):
+            ingest(yard)
+
+    deployed = ingest(yard)
+
+    assert deployed.restored == f"file:///checkpoints/{old}/chk-1"
+    assert yard.rows(BRONZE) == 5
+
+
 def test_records_that_never_arrive_in_a_table_do_not_pass(yard: Yard) -> None:
     yard.produce(5)
     yard.lost = 2

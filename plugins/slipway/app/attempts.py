@@ -73,7 +73,8 @@ class Deployed:
 def have_running(job: Job, cluster_id: str, world: World) -> Deployed:
     """Bring the job to RUNNING behind its gate, whatever has become of it; the ledger's lock is held.
 
-    Again, with the job healthy, changes nothing. GateFailed when it was started and cancelled again.
+    Again, with the job healthy, changes nothing. GateFailed when it was started and cancelled again;
+    Retryable when the engine forgot the job meanwhile: the next call starts it again.
     """
     attempts = [
         attempt

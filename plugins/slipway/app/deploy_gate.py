@@ -63,6 +63,8 @@ def pass_gate(
 ) -> Passed:
     """Wait until the job has passed; GateFailed when it ended, or when nothing gets better.
 
+    Retryable when the engine has forgotten the job.
+
     missing: how many records below end offsets are not yet where they belong.
     """
     begun = world.clock.now()
@@ -97,7 +99,11 @@ def pass_gate(
 
 def _alive(name: str, status: JobStatus | None) -> JobStatus:
     if status is None:
-        raise GateFailed(f"{name} was submitted, but Flink does not know it; deploy again")
+        # Not the job's fault: its attempt stays open, and the next try goes on from what it left.
+        raise Retryable(
+            f"Flink has forgotten {name} behind its gate; has its JobManager restarted? The next try goes on"
+            " from the newest checkpoint"
+        )
     if status.state in ENDED:
         raise GateFailed(f"{name} ended: {_told(status)}{_cancelled(status)}")
     return status
