@@ -153,7 +153,7 @@ class PostgresAmendments:
                 yield connection
         except (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure) as error:
             raise Retryable(f"somebody else holds a lock in the warehouse: {error}; try again") from error
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Retryable(
                 f"the warehouse at {where} can't be reached: {str(error).strip()}; "
                 "check the connection slipway_warehouse and its Postgres"

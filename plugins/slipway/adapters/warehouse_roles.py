@@ -78,8 +78,13 @@ class WarehouseWriters:
                 make_conninfo("", **self._server), autocommit=True, connect_timeout=10
             ) as connection:
                 yield connection
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Retryable(f"the warehouse does not answer: {error}; is Postgres up?") from error
+        except psycopg.errors.InternalError_ as error:
+            # Postgres has no code of its own for two who change the same role or rights at once.
+            if "tuple concurrently" not in str(error):
+                raise
+            raise Retryable(f"somebody else changes rights in the warehouse: {error}; try again") from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise Permanent(
                 f"{self._server.get('user')} may not manage writer roles ({error}); it needs CREATEROLE, "

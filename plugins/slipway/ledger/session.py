@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from sqlalchemy import URL, Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.pool import NullPool
@@ -54,7 +54,7 @@ class LedgerSession:
             raise Retryable(
                 "somebody else changed the migration in the ledger at the same moment; try again"
             ) from error
-        except OperationalError as error:
+        except (OperationalError, InterfaceError) as error:
             raise Retryable(
                 f"the ledger at {self._engine.url.host}:{self._engine.url.port} can't be reached: "
                 f"{_first_line(error)}; check the connection slipway_ledger and its Postgres"

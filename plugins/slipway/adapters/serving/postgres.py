@@ -53,7 +53,7 @@ class PostgresServing:
                 yield connection
         except (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure) as error:
             raise Retryable(f"somebody else holds a lock in the warehouse: {error}; try again") from error
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             where = f"{self._server.get('host')}:{self._server.get('port')}"
             raise Retryable(
                 f"the warehouse at {where} can't be reached: {str(error).strip()}; "
