@@ -188,3 +188,22 @@ def test_a_withdrawn_rejection_opens_the_way_again() -> None:
     words = (*ALL, Said("on_call", "ana", "reject"), Said("on_call", "ana", "withdraw"), ALL[0])
     assert codes(replace(READY, words=words)) == []
     assert len(words_that_stand(replace(READY, words=words))) == 3
+
+
+def test_a_rejection_outlives_an_approval_in_another_role() -> None:
+    words = (*ALL[1:], Said("on_call", "ana", "reject"), ALL[0])
+    assert "rejected" in codes(replace(READY, words=words))
+
+
+def test_a_withdrawal_takes_back_only_what_was_said_in_its_own_role() -> None:
+    words = (*ALL, Said("on_call", "ana", "reject"), Said("on_call", "ana", "withdraw"))
+    assert codes(replace(READY, words=words)) == []
+
+    words = (*ALL[1:], Said("on_call", "ana", "reject"), Said("data_owner", "ana", "withdraw"))
+    assert "rejected" in codes(replace(READY, words=words))
+
+
+def test_a_later_approval_in_the_same_role_takes_a_rejection_back_even_where_it_does_not_count() -> None:
+    words = (ALL[1], Said("on_call", "ana", "reject"), ALL[0], Said("on_call", "ana"))
+    assert codes(replace(READY, words=words)) == ["quorum_incomplete"]
+    assert missing_roles(*words) == {"on_call"}

@@ -110,6 +110,18 @@ def test_one_person_cannot_sign_in_two_roles(ready: Control) -> None:
         ready.sign("on_call", by=ANA)
 
 
+def test_a_withdrawal_needs_a_word_in_its_own_role(ready: Control) -> None:
+    owners = {**ready.migration.contract.owners, "on_call": ("omar", "ana")}
+    contract = ready.migration.contract.model_copy(update={"owners": owners})
+    ready.migration = type(ready.migration)(contract, ready.migration.schema, ready.migration.kpis)
+    ready.reconcile()
+    ready.sign("data_owner")
+
+    with pytest.raises(Permanent, match="ana has nothing to withdraw as on_call"):
+        ready.sign("on_call", "withdraw", by=ANA)
+    assert status.status(ready.migration, ready.world).signed["data_owner"] == ("ana",)
+
+
 def test_a_rejection_holds_the_migration_until_a_person_resumes_it(ready: Control) -> None:
     with pytest.raises(Permanent, match="needs a comment"):
         ready.sign("consumer", "reject", comment=" ")

@@ -101,10 +101,11 @@ def _refuse(facts: Facts, role: str, decision: str, evidence: Digest, by: Actor)
             f"the evidence {short(evidence)} has been superseded by {short(newest.digest)}; "
             "look at the newest report and sign that"
         )
-    mine = _last_word(facts, by.name)
+    said = _last_words(facts, by.name)
+    mine = said.get(role)
     if decision == "withdraw":
         if mine is None or mine.decision == "withdraw":
-            raise Permanent(f"{by.name} has nothing to withdraw on the evidence {short(evidence)}")
+            raise Permanent(f"{by.name} has nothing to withdraw as {role} on the evidence {short(evidence)}")
         return
     if newest.verdict is not Verdict.PASS:
         raise Permanent(
@@ -119,27 +120,30 @@ def _refuse(facts: Facts, role: str, decision: str, evidence: Digest, by: Actor)
     ]
     if hard:
         raise Permanent(f"{hard[0].what}: {hard[0].seen}, needed {hard[0].needed}. To do: {hard[0].fix}")
-    if mine is not None and mine.decision == "approve" and decision == "approve":
-        if mine.role != role:
+    if decision != "approve":
+        return
+    for other, word in said.items():
+        if other != role and word.decision == "approve":
             raise Permanent(
-                f"{by.name} has signed as {mine.role} already; one person counts for one role. "
+                f"{by.name} has signed as {other} already; one person counts for one role. "
                 f"Withdraw that first, or let somebody else sign as {role}"
             )
-        if facts.now - mine.at <= facts.demands.sign_off_valid:
-            raise Permanent(f"{by.name} has signed the evidence {short(evidence)} as {role} already")
+    approved = mine if mine is not None and mine.decision == "approve" else None
+    if approved is not None and facts.now - approved.at <= facts.demands.sign_off_valid:
+        raise Permanent(f"{by.name} has signed the evidence {short(evidence)} as {role} already")
 
 
-def _last_word(facts: Facts, user: str) -> Word | None:
-    mine = [
-        word
+def _last_words(facts: Facts, user: str) -> dict[str, Word]:
+    """Return what the person said last on this evidence, by role."""
+    return {
+        word.role: word
         for word in facts.words
         if word.user == user
         and facts.newest is not None
         and word.evidence == facts.newest.digest
         and word.contract_digest == facts.contract_digest
         and word.route_epoch >= facts.void_epoch
-    ]
-    return mine[-1] if mine else None
+    }
 
 
 def _hold(migration: Migration, world: World, by: Actor, kept: SignOff) -> None:

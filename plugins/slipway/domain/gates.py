@@ -346,16 +346,16 @@ def live_blockers(facts: Facts) -> list[Blocker]:
 
 
 def words_that_stand(facts: Facts) -> list[Word]:
-    """Return each person's word that counts today: the last one on the newest evidence, unless withdrawn.
+    """Return the words that count today: each person's last one in each role, unless withdrawn.
 
     It counts while it is bound to this evidence and contract, no rollback came later, it has not expired, and
-    the person holds the role. The requester may reject but not approve. A person counts for one role: the
-    first they spoke for.
+    the person holds the role. The requester may reject but not approve. A person's approval counts for one
+    role, the first they approved in; a rejection falls only by a later word in its own role.
     """
     newest = facts.newest
     if newest is None:
         return []
-    last: dict[str, Word] = {}
+    last: dict[tuple[str, str], Word] = {}
     for word in facts.words:
         bound = (
             word.evidence == newest.digest
@@ -364,12 +364,17 @@ def words_that_stand(facts: Facts) -> list[Word]:
         )
         if not bound or word.user not in facts.demands.owners.get(word.role, ()):
             continue
-        earlier = last.get(word.user)
-        second_role = earlier is not None and earlier.decision == "approve" and earlier.role != word.role
-        if second_role and word.decision == "approve":
+        approved = {role for (user, role), said in last.items() if _approves(said) and user == word.user}
+        if _approves(word) and approved - {word.role}:
+            # It does not count, but who approves no longer rejects.
+            last.pop((word.user, word.role), None)
             continue
-        last[word.user] = word
+        last[word.user, word.role] = word
     return [word for word in last.values() if _counts(word, facts)]
+
+
+def _approves(word: Word) -> bool:
+    return word.decision == "approve"
 
 
 def _counts(word: Word, facts: Facts) -> bool:
