@@ -9,5 +9,9 @@ class Retryable(SlipwayError):
     """The same call may succeed later: a connection was lost, a lock was taken, a system is starting."""
 
 
+class LockHeld(Retryable):
+    """Somebody else works on the migration just now; the message says who."""
+
+
 class Permanent(SlipwayError):
     """Trying again changes nothing: the message says what was seen, what was expected and what mends it."""

@@ -9,7 +9,7 @@ import pytest
 
 from slipway.domain.evidence import Digest, Verdict
 from slipway.domain.states import Blocker, State
-from slipway.errors import Permanent, Retryable
+from slipway.errors import LockHeld, Permanent
 from slipway.ports import Actor, Amendment, Attempt, Ledger, Maintained, Reconciliation, SignOff, SwitchRow
 
 ME = Actor("rita", authenticated=True, dag_run="manual__1")
@@ -111,7 +111,7 @@ class LedgerBehaviour:
         with known.lock("flights"):
             with known.lock("other"):
                 pass
-            with pytest.raises(Retryable, match="held by"), known.lock("flights"):
+            with pytest.raises(LockHeld, match="held by"), known.lock("flights"):
                 raise AssertionError("two held the same lock")
         with known.lock("flights"):
             pass
@@ -130,7 +130,18 @@ class LedgerBehaviour:
         assert known.revisions("flights") == {1: A, 2: B}
         standing = known.standing("flights")
         assert standing is not None
-        assert (standing.revision, standing.cluster_id) == (1, "one")
+        assert (standing.revision, standing.cluster_id) == (None, "one")
+
+    def test_a_revision_is_current_only_when_it_was_made_so(self, known: Ledger) -> None:
+        known.remember_revision("flights", 1, A, ME)
+        known.remember_revision("flights", 2, B, ME)
+        known.make_current("flights", 1)
+        known.remember_revision("flights", 2, B, ME)
+
+        standing = known.standing("flights")
+        assert standing is not None and standing.revision == 1
+        with pytest.raises(Permanent, match="revision 3"):
+            known.make_current("flights", 3)
 
     def test_the_newest_reconciliation_comes_first_and_two_may_share_a_digest(self, known: Ledger) -> None:
         document = {"verdict": "PASS", "at": NOW, "share": "0.10", "count": 3}

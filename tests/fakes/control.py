@@ -87,6 +87,7 @@ class Control:
         self.serving.publish(self.migration, [revision])
         digest = digest_of({"revision": revision})
         self.ledger.remember_revision(name, revision, digest, me)
+        self.ledger.make_current(name, revision)
         job_id = f"{revision:032x}"
         self.ledger.open_attempt(
             Attempt(0, name, "revision", revision, 1, digest, job_id, "w", "running", self.clock.now())

@@ -13,7 +13,7 @@ from typing import Any
 from slipway.domain.evidence import Digest, canonical
 from slipway.domain.states import Blocker, State
 from slipway.domain.transitions import ACTION_STATES, EDGES
-from slipway.errors import Permanent, Retryable
+from slipway.errors import LockHeld, Permanent, Retryable
 from slipway.ports import Actor, Amendment, Attempt, Maintained, Reconciliation, SignOff, Standing, SwitchRow
 
 
@@ -52,7 +52,7 @@ class FakeLedger:
     def lock(self, migration: str) -> Iterator[None]:
         lock = self._locks.setdefault(migration, threading.Lock())
         if not lock.acquire(blocking=False):
-            raise Retryable(f"the lock of migration {migration} is held by another test step")
+            raise LockHeld(f"the lock of migration {migration} is held by another test step")
         try:
             yield
         finally:
@@ -86,6 +86,11 @@ class FakeLedger:
         self._known(migration)
         if self._revisions.setdefault((migration, revision), digest) != digest:
             raise Permanent(f"revision {revision} of {migration} has another digest")
+
+    def make_current(self, migration: str, revision: int) -> None:
+        self._known(migration)
+        if (migration, revision) not in self._revisions:
+            raise Permanent(f"the ledger does not know a revision {revision} of {migration}")
         self._set(migration, revision=revision)
 
     def revisions(self, migration: str) -> Mapping[int, Digest]:

@@ -42,6 +42,7 @@ class NightWorld:
         migration = self.sides.migration
         self.ledger.adopt(migration.name, migration.contract_digest, migration.parity_digest, ANA)
         self.ledger.remember_revision(migration.name, 1, migration.parity_digest, ANA)
+        self.ledger.make_current(migration.name, 1)
 
     def world(self) -> World:
         parts = SimpleNamespace(

@@ -79,6 +79,7 @@ class Night:
         self.ledger.upgrade()
         self.ledger.adopt("trips", self.migration.contract_digest, self.migration.parity_digest, ANA)
         self.ledger.remember_revision("trips", 1, self.migration.parity_digest, ANA)
+        self.ledger.make_current("trips", 1)
         self.store = EvidenceFiles(folder / "store")
         quiet = SimpleNamespace(checkpoint=lambda job: None, routes=lambda kpis: ())
         self.world = cast(

@@ -99,6 +99,7 @@ def site(stack: Stack) -> Iterator[Site]:
         found.world.serving.install()
         found.world.serving.publish(m, [1])
         kept.remember_revision("flights", 1, m.parity_digest, RITA)
+        kept.make_current("flights", 1)
         now = datetime.now(UTC)
         kept.open_attempt(
             Attempt(0, "flights", "revision", 1, 1, m.parity_digest, "1" * 32, "w", "running", now)

@@ -107,6 +107,7 @@ def test_what_was_committed_after_the_checkpoint_is_taken_back_first(yard: Yard)
         "deploy.before_submit",
         "deploy.submitted",
         "deploy.gate_passed",
+        "deploy.revision_current",
     ],
 )
 def test_a_run_that_dies_anywhere_is_finished_by_the_next(
@@ -141,6 +142,30 @@ def test_another_meaning_is_a_new_revision_beside_the_old_one(yard: Yard) -> Non
     assert yard.engine.jobs[old].state == "RUNNING"
     assert yard.rows("silver.flights__r2") == yard.rows(SILVER) == 5
     assert set(yard.writers.roles) == {"flink_flights_r1_a1", "flink_flights_r2_a1"}
+
+
+def test_a_new_revision_is_current_only_once_it_is_through_its_gate(yard: Yard) -> None:
+    def failing(job: FakeJob) -> None:
+        job.state, job.failure = "FAILED", "no such function"
+
+    yard.produce(5)
+    ingest(yard), revision(yard)
+    yard.scripts.revision_version = 2
+    yard.engine.begin = failing
+
+    with pytest.raises(GateFailed, match="no such function"):
+        revision(yard)
+    assert current(yard) == 1
+    assert yard.ledger.revisions("flights").keys() == {1, 2}
+
+    yard.engine.begin = lambda job: None
+    assert revision(yard).job.revision == 2
+    assert current(yard) == 2
+
+
+def current(yard: Yard) -> int | None:
+    standing = yard.ledger.standing("flights")
+    return standing.revision if standing else None
 
 
 def test_a_changed_ingest_script_goes_on_where_the_old_one_stood(yard: Yard) -> None:

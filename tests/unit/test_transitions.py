@@ -196,3 +196,8 @@ def test_every_rule_is_an_edge_that_the_ledger_accepts_and_every_state_knows_its
     assert (State.DRAFT, State.SWITCHED) not in EDGES
     assert set(ACTION_STATES) == {"canary", "switch", "restore", "rollback", "fallback"}
     assert all(next_step("flights", state, ()) for state in State)
+
+
+@pytest.mark.parametrize("state", State)
+def test_no_next_step_names_what_nothing_offers(state: State) -> None:
+    assert " abort" not in next_step("flights", state, ())

@@ -24,7 +24,7 @@ from slipway.domain.gates import (
 )
 from slipway.domain.states import Blocker, State
 from slipway.domain.transitions import Verb, decide, next_step
-from slipway.errors import Permanent, Retryable
+from slipway.errors import LockHeld, Permanent
 from slipway.faults import fail_at
 from slipway.ports import Actor, RouteChange, Source, SwitchRow, World
 
@@ -299,7 +299,7 @@ def _lock_blockers(migration: Migration, world: World) -> list[Blocker]:
     try:
         with world.ledger.lock(migration.name):
             return []
-    except Retryable as error:
+    except LockHeld as error:
         return [
             Blocker("lock_held", "Something else works on this migration", str(error), "a free lock", "wait")
         ]

@@ -57,6 +57,9 @@ def deploy_revision(migration: Migration, world: World, by: Actor) -> Deployed:
         except NothingToGoOnFrom:
             # Its checkpoints are gone. The last resort: everything again, from the topic, into new tables.
             deployed = _have_revision(migration, revision + 1, cluster_id, world, by)
+        # Only now: a revision that fails its gate leaves the current one what it is.
+        world.ledger.make_current(migration.name, deployed.job.revision)
+        fail_at("deploy.revision_current")
         standing = world.ledger.standing(migration.name)
         if standing is not None and standing.state is State.PROVISIONED:
             reason = f"revision {deployed.job.revision} runs and has every record in its place"

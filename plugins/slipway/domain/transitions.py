@@ -256,7 +256,7 @@ def next_step(migration: str, state: State, blocked_by: Sequence[Blocker]) -> st
         State.SWITCHED: "Wait for the first reconciliation after the switch",
         State.COMPLETED: "Nothing: the batch side may be retired by a person",
         State.FALLBACK: f"Mend the stream, then trigger {migration}.reconcile",
-        State.HELD: "Somebody has to look: settle what is named, then resume on the page Slipway, or abort",
+        State.HELD: "Somebody has to look: settle what is named, then resume on the page Slipway",
         State.ROLLED_BACK: f"Find out why, then trigger {migration}.reconcile",
         State.ABORTED: f"Nothing: trigger {migration}.provision to begin again",
     }[state]

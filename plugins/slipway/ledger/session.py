@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.pool import NullPool
 
-from slipway.errors import Permanent, Retryable
+from slipway.errors import LockHeld, Permanent, Retryable
 
 _LOCK_CLASS = 0x51_1B
 """First key of the advisory locks of migrations; the second is a hash of the name."""
@@ -74,7 +74,7 @@ class LedgerSession:
 
     @contextmanager
     def lock(self, migration: str) -> Iterator[None]:
-        """Hold the migration's advisory lock; Retryable when somebody else keeps it longer than we wait.
+        """Hold the migration's advisory lock; LockHeld when somebody else keeps it longer than we wait.
 
         It belongs to a connection of its own: when this process dies, the database lets go of it.
         """
@@ -100,7 +100,7 @@ class LedgerSession:
                 except DBAPIError as error:
                     if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                         raise
-                    raise Retryable(
+                    raise LockHeld(
                         f"the lock of migration {migration} is held by {self._holder(migration)}; "
                         "wait until it has ended, then try again"
                     ) from error

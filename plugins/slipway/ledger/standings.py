@@ -61,14 +61,14 @@ class Standings(LedgerSession):
                 raise Permanent(
                     f"{migration} was provisioned on the Kafka cluster {row.cluster_id}, but the connection "
                     f"slipway_kafka now leads to {cluster_id}; offsets of one mean nothing on the other. "
-                    "Point the connection back, or abort the migration and provision it again"
+                    "Point the connection back, or give the migration on that cluster another name"
                 )
             row.cluster_id = cluster_id
 
     def remember_revision(self, migration: str, revision: int, digest: Digest, by: Actor) -> None:
-        """Keep a revision's digest and make it the current one; the same number never gets another digest."""
+        """Keep a revision's digest; the same number never gets another one."""
         with self._transaction() as session:
-            row = _known(session, migration)
+            _known(session, migration)
             kept = session.get(RevisionRow, (migration, revision))
             if kept is not None and kept.digest != digest:
                 raise Permanent(
@@ -80,6 +80,16 @@ class Standings(LedgerSession):
                     RevisionRow(
                         migration=migration, revision=revision, digest=digest, by=by.name, dag_run=by.dag_run
                     )
+                )
+
+    def make_current(self, migration: str, revision: int) -> None:
+        """Let a remembered revision be the one that gates and readers are about."""
+        with self._transaction() as session:
+            row = _known(session, migration)
+            if session.get(RevisionRow, (migration, revision)) is None:
+                raise Permanent(
+                    f"the ledger does not know a revision {revision} of {migration}; "
+                    f"trigger {migration}.deploy first"
                 )
             row.revision = revision
 
