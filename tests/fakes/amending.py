@@ -17,7 +17,7 @@ from slipway.domain.avro import parse_schema
 from slipway.domain.contract import Contract, Migration, compile_migration
 from slipway.domain.evidence import Verdict
 from slipway.domain.measures import CompiledKpi
-from slipway.errors import Retryable
+from slipway.errors import LockHeld
 from slipway.faults import fail_at
 from slipway.ports import (
     Actor,
@@ -104,6 +104,8 @@ def event_tables(subject: Migration, revision: int = 1) -> Sequence[LakeTable]:
 class SmallLedger:
     """What an amendment and maintenance ask of a ledger, as lists."""
 
+    reconciled_contract: str
+    reconciled_revision: int = 1
     verdict: Verdict = Verdict.FAIL
     closed_through: date | None = TUESDAY
     locked: bool = False
@@ -114,7 +116,7 @@ class SmallLedger:
     @contextmanager
     def lock(self, migration: str) -> Iterator[None]:
         if self.locked:
-            raise Retryable(f"somebody else holds {migration}")
+            raise LockHeld(f"somebody else holds {migration}")
         self.locked = True
         try:
             yield
@@ -130,7 +132,14 @@ class SmallLedger:
     def reconciliations(self, migration: str, limit: int = 30) -> Sequence[Any]:
         if self.closed_through is None:
             return []
-        return [SimpleNamespace(closed_through=self.closed_through, verdict=self.verdict)]
+        return [
+            SimpleNamespace(
+                closed_through=self.closed_through,
+                verdict=self.verdict,
+                revision=self.reconciled_revision,
+                contract_digest=self.reconciled_contract,
+            )
+        ]
 
     def open_amendment(self, amendment: Amendment) -> Amendment:
         opened = replace(amendment, id=len(self.decisions) + 1)
@@ -241,7 +250,7 @@ class Amending:
     def __init__(self, lake: FakeLake, subject: Migration | None = None) -> None:
         self.migration = subject or migration()
         self.lake = lake
-        self.ledger = SmallLedger()
+        self.ledger = SmallLedger(self.migration.contract_digest)
         self.warehouse = FakeAmendments()
         self.late_rows = DuckDBLateRows()
         self.engine = FoldingEngine(self._fold)

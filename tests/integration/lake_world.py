@@ -35,7 +35,7 @@ class RealParts:
     def __init__(self, stack: Stack, migration: Migration) -> None:
         self.stack = stack
         self.migration = migration
-        self.ledger = SmallLedger()
+        self.ledger = SmallLedger(migration.contract_digest)
         lake, warehouse, flink = stack.conn("lake"), stack.conn("warehouse"), stack.conn("flink")
         self.server = {
             "host": warehouse["host"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,11 @@ from slipway.ports import Actor, AmendedEvent
 from tests.fakes.amending import ANA, MONDAY, TUESDAY, WEDNESDAY, Amending, event
 from tests.fakes.lake import FakeLake
 
+LONG_AFTER = datetime(2999, 1, 1, tzinfo=UTC)
 WHY = "the Newark feed was down"
 STEPS = [
-    "amend.after_open",
     "amend.after_tag",
+    "amend.after_open",
     "amend.after_prepare",
     "amend.after_submit",
     "amend.after_run",
@@ -156,6 +157,39 @@ def test_nothing_is_amended_before_every_record_was_accounted_for(amending: Amen
         run(amending)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("reconciled_revision", 2, r"of revision 2.*revision 1.*trigger parcels\.reconcile first"),
+        ("reconciled_contract", "f" * 64, r"of contract f{12}.*trigger parcels\.reconcile first"),
+    ],
+)
+def test_a_reconciliation_of_another_revision_or_contract_closes_no_day(
+    amending: Amending, field: str, value: object, told: str
+) -> None:
+    setattr(amending.ledger, field, value)
+
+    with pytest.raises(Permanent, match=told):
+        run(amending)
+    assert amending.ledger.decisions == {}
+
+
+def test_what_was_decided_on_outlives_maintenance_between_a_crash_and_the_next_call(
+    amending: Amending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPWAY_FAIL_AT", "amend.after_open")
+    monkeypatch.setenv("SLIPWAY_FAIL_MODE", "raise")
+    with pytest.raises(InjectedFault):
+        run(amending)
+    monkeypatch.delenv("SLIPWAY_FAIL_AT")
+    amending.lake.append(amending.late, [event("z", MONDAY, 8)])
+    amending.lake.maintain(amending.late, MONDAY, LONG_AFTER, LONG_AFTER)
+
+    run(amending)
+
+    assert [event.event_id for event in amending.warehouse.amended("parcels", 1)] == ["x", "y", "z"]
+
+
 def test_a_run_that_lost_rows_changes_nothing(amending: Amending) -> None:
     before = amending.kpi_rows()
 
@@ -229,4 +263,4 @@ def test_after_a_crash_at_any_step_a_second_call_finishes_what_was_decided(
     assert amending.kpi_rows()[MONDAY, "north"] == (3, 700, 0, pytest.approx(700 / 3), 500)
     assert [event.event_id for event in amending.warehouse.amended("parcels", 1)] == ["x", "y", "z"]
     assert {decision.state for decision in amending.ledger.decisions.values()} == {"applied"}
-    assert len(amending.ledger.decisions) == 2
+    assert len(amending.ledger.decisions) == (1 if step == "amend.after_tag" else 2)

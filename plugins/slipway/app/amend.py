@@ -61,14 +61,15 @@ def amend(
 ) -> Amended:
     """Let late rows of closed days count: of the given days, or of every closed day when none is given.
 
-    Permanent when the caller is not a data owner who is logged in, when a day is still open, or when nothing
-    was reconciled yet. Retryable when the bounded run failed or lost rows; nothing was changed then. After a
-    crash a second call first finishes the amendment that was begun, as it was decided.
+    Permanent when the caller is not a data owner who is logged in, when a day is still open, or when the
+    newest reconciliation is not of this revision and contract. Retryable when the bounded run failed or lost
+    rows; nothing was changed then. After a crash a second call first finishes the amendment that was begun,
+    as it was decided.
     """
     _refuse_strangers(migration, by)
     with world.ledger.lock(migration.name):
         revision = _revision(migration, world)
-        closed = _closed_days(migration, world)
+        closed = _closed_days(migration, revision, world)
         _refuse_open_days(migration, days, closed)
         world.amendments.install()
         begun = [one for one in world.ledger.amendments(migration.name, revision) if one.state == OPEN]
@@ -100,13 +101,20 @@ def _revision(migration: Migration, world: World) -> int:
     return standing.revision
 
 
-def _closed_days(migration: Migration, world: World) -> Sequence[date]:
+def _closed_days(migration: Migration, revision: int, world: World) -> Sequence[date]:
     """Return the days up to the newest reconciliation's last closed one; it has accounted for each record."""
     newest = next(iter(world.ledger.reconciliations(migration.name, limit=1)), None)
     if newest is None or newest.closed_through is None or newest.verdict not in _JUDGED:
         seen = "none was run" if newest is None else f"the newest one is {newest.verdict}"
         raise Permanent(
             f"an amendment stands on a reconciliation that accounts for every record, but {seen}; "
+            f"trigger {migration.name}.reconcile first"
+        )
+    if (newest.revision, newest.contract_digest) != (revision, migration.contract_digest):
+        raise Permanent(
+            f"the newest reconciliation of {migration.name} is of revision {newest.revision} and of contract "
+            f"{newest.contract_digest[:12]}, but deployed are revision {revision} and contract "
+            f"{migration.contract_digest[:12]}, whose closed days nobody has accounted for; "
             f"trigger {migration.name}.reconcile first"
         )
     first = migration.contract.parity.from_day
@@ -137,6 +145,9 @@ def _decide(
     rows = _pick(migration, revision, snapshot, days, world)
     if not rows:
         return None
+    # Before the decision is on record: what that names must not expire, whenever it is carried out.
+    world.lake.tag(names.late(migration.name, revision), snapshot, f"amendment-of-{snapshot}")
+    fail_at("amend.after_tag")
     amendment = world.ledger.open_amendment(
         Amendment(
             id=0,
@@ -159,9 +170,6 @@ def _carry_out(migration: Migration, amendment: Amendment, world: World, by: Act
     """Take a recorded decision to its end, from wherever an earlier call has left it."""
     rows = world.amendments.applied(migration.name, amendment.id)
     if rows is None:
-        late = names.late(migration.name, amendment.revision)
-        world.lake.tag(late, amendment.late_snapshot, f"amendment-{amendment.id}")
-        fail_at("amend.after_tag")
         picked = _pick(migration, amendment.revision, amendment.late_snapshot, amendment.days, world)
         _run(migration, amendment, world)
         fail_at("amend.after_run")
