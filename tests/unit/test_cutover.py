@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -14,7 +15,7 @@ from slipway.domain.gates import Refused
 from slipway.domain.states import State
 from slipway.errors import Permanent, Retryable
 from slipway.faults import InjectedFault
-from slipway.ports import Actor, RouteChange, Source
+from slipway.ports import Actor, JobStatus, RouteChange, Source
 from tests.fakes.control import RITA, Control, control
 
 FAULTS = [
@@ -345,3 +346,129 @@ def test_a_cutover_cannot_pass_without_a_route(armed: Control) -> None:
     armed.serving._routes.clear()
     with pytest.raises((Refused, Permanent)):
         cutover.verify(armed.migration, armed.world, RITA)
+
+
+def all_jobs(found: Control, state: str) -> None:
+    found.jobs.jobs = {name: replace(job, state=state) for name, job in found.jobs.jobs.items()}
+
+
+def away_for(found: Control, seconds: int) -> Callable[[], None]:
+    """Return what happens while somebody waits: the job restarts, and runs again after a while."""
+    begun: list[datetime] = []
+
+    def look() -> None:
+        begun.append(found.clock.now())
+        back = found.clock.now() - begun[0] >= timedelta(seconds=seconds)
+        all_jobs(found, "RUNNING" if back else "RESTARTING")
+
+    return look
+
+
+def silent(job_id: str) -> JobStatus | None:
+    raise Retryable("Flink at 127.0.0.1 can't be reached")
+
+
+def no_lag(found: Control) -> None:
+    found.jobs.jobs = {name: replace(job, pending=None) for name, job in found.jobs.jobs.items()}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda c: all_jobs(c, "RESTARTING"), "seen RESTARTING.*needed RUNNING.*To do: wait"),
+        (lambda c: setattr(c.jobs, "status", silent), "can't be reached.*needed RUNNING.*To do: wait"),
+        (no_lag, "lag can't be told"),
+    ],
+    ids=["restarting", "unreachable", "lag unknown"],
+)
+def test_a_job_that_is_coming_back_is_worth_another_try(
+    armed: Control, spoil: Callable[[Control], object], told: str
+) -> None:
+    cutover.arm(armed.migration, armed.world, RITA)
+    cutover.canary(armed.migration, 0, armed.world, RITA)
+    spoil(armed)
+
+    with pytest.raises(Retryable, match=told):
+        cutover.preflight(armed.migration, armed.world, RITA)
+    with pytest.raises(Retryable, match=told):
+        cutover.canary(armed.migration, 0, armed.world, RITA)
+    with pytest.raises(Retryable, match=told):
+        cutover.switch(armed.migration, armed.world, RITA, "it is time")
+
+    assert served(armed) == {"canary"}
+    assert armed.state is State.CANARY
+
+
+def test_a_restarting_job_is_one_of_all_blockers_when_others_need_a_person(armed: Control) -> None:
+    armed.sign("consumer", "withdraw")
+    cutover_codes = {"job_coming_back", "quorum_incomplete"}
+    all_jobs(armed, "RESTARTING")
+
+    with pytest.raises(Refused) as refused:
+        cutover.switch(armed.migration, armed.world, RITA, "it is time")
+
+    assert cutover_codes <= {blocker.code for blocker in refused.value.blockers}
+
+
+def test_a_canary_whose_job_is_back_within_the_grace_goes_on(armed: Control) -> None:
+    cutover.arm(armed.migration, armed.world, RITA)
+    armed.clock.on_pause = away_for(armed, 40)
+
+    cutover.canary(armed.migration, 0, armed.world, RITA)
+
+    assert served(armed) == {"canary"}
+
+
+def test_a_canary_never_ends_well_while_its_job_is_away(armed: Control) -> None:
+    cutover.arm(armed.migration, armed.world, RITA)
+    soak = armed.migration.contract.cutover.soak
+    begun = armed.clock.now()
+
+    def away_at_the_end() -> None:
+        late = armed.clock.now() - begun >= soak - timedelta(seconds=2)
+        all_jobs(armed, "RESTARTING" if late else "RUNNING")
+
+    armed.clock.on_pause = away_at_the_end
+    with pytest.raises(Refused, match="RESTARTING"):
+        cutover.canary(armed.migration, 0, armed.world, RITA)
+
+    assert served(armed) == {"batch"}
+    assert armed.clock.now() - begun >= soak + timedelta(seconds=50)
+
+
+def test_verify_waits_for_a_job_that_restarts(armed: Control) -> None:
+    run(armed)
+    all_jobs(armed, "RESTARTING")
+    armed.clock.on_pause = away_for(armed, 40)
+
+    cutover.verify(armed.migration, armed.world, RITA)
+
+    assert served(armed) == {"stream"}
+
+
+@pytest.mark.parametrize(("state", "waited"), [("RESTARTING", 60), ("FAILED", 0)])
+def test_verify_rolls_back_when_the_job_does_not_come_back(armed: Control, state: str, waited: int) -> None:
+    run(armed)
+    all_jobs(armed, state)
+    begun = armed.clock.now()
+
+    with pytest.raises(Refused, match="rolled back"):
+        cutover.verify(armed.migration, armed.world, RITA)
+
+    assert served(armed) == {"batch"}
+    assert armed.clock.now() - begun == timedelta(seconds=waited)
+
+
+def test_a_lock_that_is_held_is_a_blocker_but_a_lost_ledger_is_not(
+    armed: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with armed.ledger.lock("flights"), pytest.raises(Refused) as refused:
+        cutover.preflight(armed.migration, armed.world, RITA)
+    assert [blocker.code for blocker in refused.value.blockers] == ["lock_held"]
+
+    def lost(migration: str) -> AbstractContextManager[None]:
+        raise Retryable("the ledger can't be reached")
+
+    monkeypatch.setattr(armed.ledger, "lock", lost)
+    with pytest.raises(Retryable, match="can't be reached"):
+        cutover.preflight(armed.migration, armed.world, RITA)

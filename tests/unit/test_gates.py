@@ -8,7 +8,16 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from slipway.domain.evidence import Digest, Verdict
-from slipway.domain.gates import Demands, Facts, Live, Requester, blockers, quorum_blockers, words_that_stand
+from slipway.domain.gates import (
+    Demands,
+    Facts,
+    Live,
+    Requester,
+    blockers,
+    passing,
+    quorum_blockers,
+    words_that_stand,
+)
 from slipway.domain.states import State
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -94,7 +103,8 @@ def test_nothing_stands_in_the_way_of_a_ready_migration() -> None:
         (replace(READY, requester=None), "requester_unauthenticated"),
         (replace(READY, requester=Requester("root", authenticated=False)), "requester_unauthenticated"),
         (replace(READY, live=None), "not_measured"),
-        (live(job_running=False, job_state="RESTARTING"), "job_not_running"),
+        (live(job_running=False, job_state="RESTARTING"), "job_coming_back"),
+        (live(job_running=False, job_state="FAILED"), "job_not_running"),
         (live(pending=None), "lag_unknown"),
         (live(pending=101), "lag"),
         (live(batch_through={"flights_daily": date(2013, 2, 28)}), "batch_fallback_stale"),
@@ -207,3 +217,29 @@ def test_a_later_approval_in_the_same_role_takes_a_rejection_back_even_where_it_
     words = (ALL[1], Said("on_call", "ana", "reject"), ALL[0], Said("on_call", "ana"))
     assert codes(replace(READY, words=words)) == ["quorum_incomplete"]
     assert missing_roles(*words) == {"on_call"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"job_running": False, "job_state": state}, "job_coming_back")
+        for state in ("CREATED", "INITIALIZING", "RESTARTING", "RUNNING")
+    ]
+    + [
+        ({"job_running": False, "job_state": state}, "job_not_running")
+        for state in ("FAILED", "CANCELED", "FINISHED", None)
+    ]
+    + [({"job_running": False, "job_state": "refused", "engine_silent": True}, "job_coming_back")],
+)
+def test_a_job_that_is_on_its_way_back_is_told_from_one_that_has_ended(
+    changes: dict[str, object], code: str
+) -> None:
+    found = blockers(live(**changes))
+    assert [blocker.code for blocker in found] == [code]
+    assert passing(found) is (code == "job_coming_back")
+
+
+def test_nothing_and_what_only_a_person_can_mend_do_not_pass_by_themselves() -> None:
+    assert not passing([])
+    assert passing(blockers(live(pending=None)))
+    assert not passing(blockers(replace(live(pending=None), newest=None)))

@@ -14,9 +14,11 @@ from slipway.app import observe, rollback
 from slipway.app.observe import Observed
 from slipway.domain.contract import Migration
 from slipway.domain.gates import (
+    NotYet,
     Refused,
     evidence_blockers,
     live_blockers,
+    passing,
     quorum_blockers,
     requester_blockers,
     short,
@@ -29,6 +31,8 @@ from slipway.faults import fail_at
 from slipway.ports import Actor, RouteChange, Source, SwitchRow, World
 
 _LOOK_EVERY = timedelta(seconds=1)
+_BACK_WITHIN = timedelta(seconds=60)
+"""How long a job that served readers may take to come back, before they are given the batch side."""
 _READY = (State.SHADOW, State.ELIGIBLE, State.ARMED, State.CANARY)
 
 
@@ -70,7 +74,10 @@ class Switched:
 
 
 def preflight(migration: Migration, world: World, by: Actor) -> Preflight:
-    """Ask every guard and say what would happen; Refused with all blockers, and no state is changed."""
+    """Ask every guard and say what would happen; Refused with all blockers, and no state is changed.
+
+    Retryable when all that is wrong is a job that is coming back, or whose lag can't be told just now.
+    """
     observed = observe.measured(migration, world, by)
     facts = observed.facts
     if observed.served_by_stream:
@@ -81,6 +88,8 @@ def preflight(migration: Migration, world: World, by: Actor) -> Preflight:
     found += [blocker for blocker in missing if blocker.code == "rejected"]
     awaited = tuple(blocker for blocker in missing if blocker.code != "rejected")
     if found:
+        if passing(found):
+            raise NotYet(f"the cutover of {migration.name}", found)
         raise Refused(f"the cutover of {migration.name}", [*found, *awaited])
     return Preflight(migration.name, tuple(_steps(migration, observed)), awaited)
 
@@ -122,7 +131,8 @@ def arm(migration: Migration, world: World, by: Actor) -> str:
 def canary(migration: Migration, step: int, world: World, by: Actor) -> str:
     """Serve one step's segments from the stream and watch them for the contract's soak.
 
-    Refused when a guard says no, before or during the soak; readers have the batch side again then.
+    Refused when a guard says no, before or during the soak; readers have the batch side again then. Retryable
+    with readers where they are when the job is only coming back; during the soak it has a minute for that.
     """
     segments = migration.contract.cutover.canary[step]
     told = ", ".join(f"{name} {' '.join(values)}" for name, values in segments.items())
@@ -151,7 +161,8 @@ def canary(migration: Migration, step: int, world: World, by: Actor) -> str:
 def switch(migration: Migration, world: World, by: Actor, reason: str) -> Switched:
     """Ask all guards again under the lock, and move all readers in one transaction of the warehouse.
 
-    Refused with every blocker; a canary that was served is taken back then.
+    Refused with every blocker; a canary that was served is taken back then. Retryable, with the canary left
+    as it is, when all that is wrong is a job that is coming back or whose lag can't be told just now.
     """
     with world.ledger.lock(migration.name):
         observe.settle(migration, world, by)
@@ -169,16 +180,17 @@ def switch(migration: Migration, world: World, by: Actor, reason: str) -> Switch
 
 
 def verify(migration: Migration, world: World, by: Actor) -> str:
-    """Read as a consumer does: every row must come from where the route says; roll back when one does not."""
+    """Read as a consumer does: every row must come from where the route says; roll back when one does not.
+
+    Rolls back as well when the job has ended, or is not back within a minute.
+    """
     with world.ledger.lock(migration.name):
         observe.settle(migration, world, by)
-        observed = observe.measured(migration, world, by)
-        if not observed.served_by_stream:
-            seen = ", ".join(f"{route.kpi}: {route.source}" for route in observed.routes) or "no routes"
-            raise Permanent(
-                f"readers of {migration.name} don't get the stream ({seen}); trigger the cutover again"
-            )
-        found = [*_stray_blockers(migration, world), *_job_blockers(observed)]
+        until = world.clock.now() + _BACK_WITHIN
+        found = _wrong_after_switch(migration, world, by)
+        while passing(found) and world.clock.now() < until:
+            world.clock.pause(_LOOK_EVERY)
+            found = _wrong_after_switch(migration, world, by)
         if found:
             done = rollback.rollback(migration, world, by, f"verify found: {found[0].what} ({found[0].seen})")
             print(done)
@@ -221,6 +233,8 @@ def _guard(
 ) -> None:
     decision = decide(observed.facts.state, verb, observed.facts)
     found = [*(() if isinstance(decision, State) else decision), *more]
+    if passing(found):
+        raise NotYet(f"{verb} of {migration.name}", found)
     if found:
         restore_locked(migration, world, by, f"{verb} was refused: {', '.join(b.code for b in found)}")
         raise Refused(f"{verb} of {migration.name}", found)
@@ -248,8 +262,19 @@ def _follow(migration: Migration, world: World, by: Actor, state: State, reason:
     fail_at(f"{place}.advanced")
 
 
+def _wrong_after_switch(migration: Migration, world: World, by: Actor) -> list[Blocker]:
+    observed = observe.measured(migration, world, by)
+    if not observed.served_by_stream:
+        seen = ", ".join(f"{route.kpi}: {route.source}" for route in observed.routes) or "no routes"
+        raise Permanent(
+            f"readers of {migration.name} don't get the stream ({seen}); trigger the cutover again"
+        )
+    return [*_stray_blockers(migration, world), *_job_blockers(observed)]
+
+
 def _soak(migration: Migration, world: World, by: Actor, since: datetime) -> None:
     until = max(since, world.clock.now()) + migration.contract.cutover.soak
+    well_at = world.clock.now()
     while True:
         routes = world.serving.routes(list(migration.kpis))
         if any(route.source is not Source.CANARY for route in routes):
@@ -258,13 +283,15 @@ def _soak(migration: Migration, world: World, by: Actor, since: datetime) -> Non
             )
         observed = observe.measured(migration, world, by)
         found = [*_stray_blockers(migration, world), *_job_blockers(observed)]
-        if found:
+        now = world.clock.now()
+        if not found:
+            well_at = now
+            if now >= until:
+                return
+        elif not passing(found) or now - well_at >= _BACK_WITHIN:
             restore(migration, world, by, f"the canary failed: {found[0].what}")
             raise Refused(f"the canary of {migration.name}", found)
-        left = until - world.clock.now()
-        if left <= timedelta(0):
-            return
-        world.clock.pause(min(left, _LOOK_EVERY))
+        world.clock.pause(min(until - now, _LOOK_EVERY) if now < until else _LOOK_EVERY)
 
 
 def _state_blockers(observed: Observed) -> list[Blocker]:
@@ -278,7 +305,8 @@ def _state_blockers(observed: Observed) -> list[Blocker]:
 
 
 def _job_blockers(observed: Observed) -> list[Blocker]:
-    return [blocker for blocker in live_blockers(observed.facts) if blocker.code == "job_not_running"]
+    codes = ("job_not_running", "job_coming_back")
+    return [blocker for blocker in live_blockers(observed.facts) if blocker.code in codes]
 
 
 def _stray_blockers(migration: Migration, world: World) -> list[Blocker]:

@@ -80,14 +80,14 @@ def measured(migration: Migration, world: World, by: Actor) -> Observed:
 
 
 def live_now(migration: Migration, world: World, revision: int | None) -> Live:
-    """Look at the engine and at the batch tables; an engine that can't be reached has no running job."""
+    """Look at the engine and at the batch tables; what can't be asked is not taken for running."""
     attempt = _attempt(migration, world, revision)
-    running, state, pending = False, None, None
+    running, state, pending, silent = False, None, None, False
     if attempt is not None:
         try:
             status = world.engine.status(attempt.job_id)
         except Retryable as error:
-            state = f"the engine can't be asked: {error}"
+            state, silent = f"the engine can't be asked: {error}", True
         else:
             if status is not None:
                 running, state, pending = status.running, status.state, status.pending
@@ -103,6 +103,7 @@ def live_now(migration: Migration, world: World, revision: int | None) -> Live:
         pending,
         world.serving.batch_through(migration),
         tuple(under_way),
+        silent,
     )
 
 

@@ -9,16 +9,37 @@ from typing import Protocol
 
 from slipway.domain.evidence import Digest, Verdict
 from slipway.domain.states import Blocker, State
-from slipway.errors import Permanent
+from slipway.errors import Permanent, Retryable
+
+COMING_BACK = frozenset({"CREATED", "INITIALIZING", "RESTARTING", "RUNNING"})
+"""States of a job that gets to run by itself; RUNNING, while some of its tasks do not yet."""
+
+_PASSING = frozenset({"job_coming_back", "lag_unknown"})
 
 
 class Refused(Permanent):
     """A guard said no. blockers: everything that stands in the way, each with what mends it."""
 
     def __init__(self, what: str, blockers: Sequence[Blocker]) -> None:
-        lines = [f"{b.what}: seen {b.seen}; needed {b.needed}. To do: {b.fix} [{b.code}]" for b in blockers]
-        super().__init__("\n  - ".join([f"{what} is refused, for {len(lines)} reason(s):", *lines]))
+        super().__init__(f"{what} is refused, for {_reasons(blockers)}")
         self.blockers = tuple(blockers)
+
+
+class NotYet(Retryable):
+    """A guard said no, but for reasons only that pass by themselves."""
+
+    def __init__(self, what: str, blockers: Sequence[Blocker]) -> None:
+        super().__init__(f"{what} has to wait, for {_reasons(blockers)}")
+
+
+def passing(found: Sequence[Blocker]) -> bool:
+    """Say whether something was found, and all of it passes without anybody's doing."""
+    return bool(found) and all(blocker.code in _PASSING for blocker in found)
+
+
+def _reasons(found: Sequence[Blocker]) -> str:
+    lines = [f"{b.what}: seen {b.seen}; needed {b.needed}. To do: {b.fix} [{b.code}]" for b in found]
+    return "\n  - ".join([f"{len(lines)} reason(s):", *lines])
 
 
 class Evidence(Protocol):
@@ -102,6 +123,7 @@ class Live:
 
     job_state: the engine's word, None when it does not know the job; pending: records not read yet, None when
     unknown; batch_through: newest business day of each batch table, None when it is empty.
+    engine_silent: it could not be asked, and job_state says why.
     """
 
     job_id: str | None
@@ -110,6 +132,7 @@ class Live:
     pending: int | None
     batch_through: Mapping[str, date | None]
     under_way: tuple[str, ...] = ()
+    engine_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,15 +325,7 @@ def live_blockers(facts: Facts) -> list[Blocker]:
         ]
     found: list[Blocker] = []
     if not live.job_running:
-        found.append(
-            Blocker(
-                "job_not_running",
-                f"The job of revision {facts.revision} is not running",
-                f"{live.job_state or 'unknown to the engine'} (job {live.job_id or 'none'})",
-                "RUNNING, all of its parts",
-                f"trigger {facts.migration}.deploy",
-            )
-        )
+        found.append(_not_running(facts, live))
     elif live.pending is None:
         found.append(
             Blocker(
@@ -343,6 +358,16 @@ def live_blockers(facts: Facts) -> list[Blocker]:
         for what in live.under_way
     ]
     return found
+
+
+def _not_running(facts: Facts, live: Live) -> Blocker:
+    what = f"The job of revision {facts.revision} is not running"
+    seen = f"{live.job_state or 'unknown to the engine'} (job {live.job_id or 'none'})"
+    needed, deploy = "RUNNING, all of its parts", f"trigger {facts.migration}.deploy"
+    if live.engine_silent or live.job_state in COMING_BACK:
+        fix = f"wait, a lost TaskManager is back within a minute; if it stays so, {deploy}"
+        return Blocker("job_coming_back", what, seen, needed, fix)
+    return Blocker("job_not_running", what, seen, needed, deploy)
 
 
 def words_that_stand(facts: Facts) -> list[Word]:
