@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from slipway.app import cutover, status
+from slipway.app import cutover, observe, rollback, status
 from slipway.domain.evidence import Verdict
 from slipway.domain.gates import Refused
 from slipway.domain.states import State
 from slipway.errors import Permanent, Retryable
 from slipway.faults import InjectedFault
-from slipway.ports import Actor, JobStatus, RouteChange, Source
+from slipway.ports import Actor, EpochMoved, JobStatus, RouteChange, Source
 from tests.fakes.control import RITA, Control, control
 
 FAULTS = [
@@ -472,3 +472,18 @@ def test_a_lock_that_is_held_is_a_blocker_but_a_lost_ledger_is_not(
     monkeypatch.setattr(armed.ledger, "lock", lost)
     with pytest.raises(Retryable, match="can't be reached"):
         cutover.preflight(armed.migration, armed.world, RITA)
+
+
+def test_a_rollback_that_comes_in_between_is_told_as_such(armed: Control) -> None:
+    cutover.canary(armed.migration, 0, armed.world, RITA)
+    rollback.rollback(armed.migration, armed.world, Actor("omar", True), "consumers complain")
+
+    with pytest.raises(EpochMoved, match="moved again meanwhile"):
+        observe.follow_journal(armed.migration, armed.world, State.SWITCHED, RITA, "the journal said so")
+
+    assert armed.world.serving.journal("flights")[-1].action == "rollback"
+
+
+def test_a_state_that_the_journal_never_proved_stays_refused_for_good(armed: Control) -> None:
+    with pytest.raises(Permanent, match="can't"):
+        observe.follow_journal(armed.migration, armed.world, State.COMPLETED, RITA, "wishful")

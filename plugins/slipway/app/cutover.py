@@ -258,7 +258,7 @@ def _follow(migration: Migration, world: World, by: Actor, state: State, reason:
     """Let the ledger follow the journal, which holds the change already."""
     world.ledger.mirror_switches(world.serving.journal(migration.name))
     fail_at(f"{place}.mirrored")
-    world.ledger.advance(migration.name, state, by, reason)
+    observe.follow_journal(migration, world, state, by, reason)
     fail_at(f"{place}.advanced")
 
 

@@ -10,9 +10,18 @@ from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest
 from slipway.domain.gates import Demands, Facts, Live, Requester
 from slipway.domain.states import State
-from slipway.domain.transitions import VOIDING, settled
-from slipway.errors import Retryable
-from slipway.ports import Actor, Attempt, Reconciliation, Route, Source, SwitchRow, World
+from slipway.domain.transitions import ACTION_STATES, VOIDING, settled
+from slipway.errors import Permanent, Retryable
+from slipway.ports import (
+    Actor,
+    Attempt,
+    EpochMoved,
+    Reconciliation,
+    Route,
+    Source,
+    SwitchRow,
+    World,
+)
 
 UNDER_WAY = ("open", "running")
 """States of an amendment that has not ended."""
@@ -137,12 +146,25 @@ def settle(migration: Migration, world: World, by: Actor) -> None:
     proven = settled(standing.state, sources, journal[-1].action)
     if proven is not None:
         row = journal[-1]
-        world.ledger.advance(
-            migration.name,
-            proven,
-            by,
-            f"the warehouse's journal says so: row {row.id}, {row.action} by {row.by}",
-        )
+        reason = f"the warehouse's journal says so: row {row.id}, {row.action} by {row.by}"
+        follow_journal(migration, world, proven, by, reason)
+
+
+def follow_journal(migration: Migration, world: World, to: State, by: Actor, reason: str) -> None:
+    """Advance the ledger to what the warehouse's journal proves; EpochMoved when it proves another state.
+
+    A rollback waits for nobody's lock, so its row may be written between reading the journal and this.
+    """
+    try:
+        world.ledger.advance(migration.name, to, by, reason)
+    except Permanent as error:
+        newest = world.serving.journal(migration.name)[-1:]
+        if not newest or ACTION_STATES.get(newest[0].action) is to:
+            raise
+        raise EpochMoved(
+            f"readers of {migration.name} were moved again meanwhile ({newest[0].action} by {newest[0].by}: "
+            f"{newest[0].reason}), so it is not {to}; look at the switch journal and start again from there"
+        ) from error
 
 
 def _attempt(migration: Migration, world: World, revision: int | None) -> Attempt | None:
