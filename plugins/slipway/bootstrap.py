@@ -55,7 +55,7 @@ def ledger() -> Ledger:
     """Return the ledger alone, for whoever must not wait for the rest."""
     from slipway.ledger.store import PostgresLedger
 
-    return PostgresLedger(_libpq(endpoint("slipway_ledger")))
+    return PostgresLedger(libpq(endpoint("slipway_ledger")))
 
 
 @cache
@@ -77,7 +77,7 @@ def world() -> World:
     from slipway.adapters.warehouse_roles import WarehouseWriters
 
     flink, warehouse = endpoint("slipway_flink"), endpoint("slipway_warehouse")
-    server, kept = _libpq(warehouse), Path(_extra(endpoint("slipway_lake"), "evidence"))
+    server, kept = libpq(warehouse), Path(_extra(endpoint("slipway_lake"), "evidence"))
     sql, work = home() / "include" / "sql", kept.parent
     writers = WarehouseWriters(server, flink.password)
     return World(
@@ -149,7 +149,7 @@ def _extra(found: Endpoint, key: str) -> str:
     return str(found.extra[key])
 
 
-def _libpq(found: Endpoint) -> Mapping[str, str]:
+def libpq(found: Endpoint) -> Mapping[str, str]:
     """Return a connection as libpq's parameters."""
     return {
         "host": found.host,

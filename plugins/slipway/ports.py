@@ -187,15 +187,6 @@ class Writers(Protocol):
 # --- the lake ---------------------------------------------------------------------------------------------
 
 
-class LakeLayer(StrEnum):
-    """Layers of the lake; bronze outlives revisions, the others belong to one."""
-
-    BRONZE = "bronze"
-    SILVER = "silver"
-    LATE = "late"
-    REJECTED = "rejected"
-
-
 @dataclass(frozen=True, slots=True)
 class LakeTable:
     """An Iceberg table as it is wanted. columns: (name, type, doc); partitioned_by: identity columns.

@@ -47,14 +47,7 @@ def console() -> Console:
         from slipway.adapters.clock import SystemClock
         from slipway.adapters.serving.postgres import PostgresServing
 
-        warehouse = endpoint("slipway_warehouse")
-        server = {
-            "host": warehouse.host,
-            "port": str(warehouse.port),
-            "user": warehouse.login,
-            "password": warehouse.password,
-            "dbname": warehouse.schema,
-        }
+        server = bootstrap.libpq(endpoint("slipway_warehouse"))
         reached = {"clock": SystemClock(), "ledger": bootstrap.ledger(), "serving": PostgresServing(server)}
         return control_world(reached)
 
