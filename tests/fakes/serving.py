@@ -79,7 +79,7 @@ class FakeServing:
 
     def batch_through(self, migration: Migration) -> Mapping[str, date | None]:
         return {
-            name: max((row[kpi.day_column] for row in self.batch[name]), default=None)
+            name: max((row[kpi.time.name] for row in self.batch[name]), default=None)
             for name, kpi in migration.kpis.items()
         }
 
@@ -105,7 +105,7 @@ class FakeServing:
 
         def moved(row: KpiRow) -> bool:
             inside = all(row[segment] in values for segment, values in route.canary.items())
-            return row[kpi.day_column] >= route.from_period and inside
+            return row[kpi.time.name] >= route.from_period and inside
 
         return [row for row in batch if not moved(row)] + [row for row in stream if moved(row)]
 
@@ -146,7 +146,7 @@ class FakeServing:
         grain = [part.name for part in kpi.grain]
 
         def keyed(rows: Sequence[KpiRow]) -> dict[tuple[Any, ...], KpiRow]:
-            return {tuple(row[name] for name in grain): row for row in rows if row[kpi.day_column] >= start}
+            return {tuple(row[name] for name in grain): row for row in rows if row[kpi.time.name] >= start}
 
         batch, stream = keyed(self.batch[kpi.name]), keyed(self.stream[kpi.name, revision])
         changed, measures = 0, {}

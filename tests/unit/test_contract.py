@@ -45,7 +45,7 @@ def test_the_flights_contract_compiles() -> None:
         "seats",
         "seats_unknown",
     ]
-    assert kpi.day_column == "flight_date"
+    assert kpi.time.name == "flight_date"
     assert "planes__seats" in kpi.uses
     assert load_all(MIGRATIONS).keys() == {"flights"}
 
@@ -61,7 +61,7 @@ def test_the_flights_contract_compiles() -> None:
         ("accept_late: 24h", "accept_late: 1 day", "flights.yaml:23:3: parity.accept_late: '1 day' is not a duration; write a number and s, m, h or d, such as 24h"),
         ("America/New_York", "America/NewYork", "is not a time zone of the IANA database"),
         ("[ana]", "[ana", "flights.yaml:6:11: not YAML"),
-        ("day(event_time)", "hour(event_time)", "there is no grain function hour; known are day"),
+        ("day(event_time)", "decade(event_time)", "there is no grain function decade; known are minute"),
         ("count_distinct: tailnum,", "count_distinct: tailnum, sum: distance,", "a measure has exactly one of count, count_distinct"),
         ("from: 2013-02-25", "from: 2013-02-31", "a value can't be read: day is out of range for month"),
         ("consumer: [carla]", "consumer: []", "owners.consumer"),

@@ -186,14 +186,14 @@ def _guard(connection: Connection, kpi: CompiledKpi, amendment: Amendment) -> No
                 owner=sql.Literal(connection.info.user),
                 migration=sql.Literal(amendment.migration),
                 revision=sql.Literal(str(amendment.revision)),
-                day=sql.Literal(kpi.day_column),
+                day=sql.Literal(kpi.time.name),
             )
         )
 
 
 def _replace_days(connection: Connection, kpi: CompiledKpi, amendment: Amendment) -> None:
     stream, side = _stream(kpi.name, amendment), _side(kpi.name, amendment)
-    day = sql.Identifier(kpi.day_column)
+    day = sql.Identifier(kpi.time.name)
     days = [list(amendment.days)]
     connection.execute(sql.SQL("DELETE FROM {} WHERE {} = ANY (%s)").format(stream, day), days)
     connection.execute(

@@ -28,6 +28,7 @@ from slipway.domain.measures import (
 )
 from slipway.errors import Permanent
 
+VERSION_TYPES = ("int", "long", "timestamp")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _IDENTIFIER = r"^[a-z][a-z0-9_]{0,40}$"
 
@@ -85,14 +86,26 @@ class Events(_Model):
 
     topic: Annotated[str, Field(pattern=r"^[a-z0-9]+-[a-z0-9][a-z0-9-]*$")]
     schema_file: Annotated[str, Field(alias="schema")]
-    format: Literal["json"] = "json"
+    format: Literal["json", "avro"] = "json"
     key: Annotated[tuple[str, ...], Field(min_length=1)]
     id: str
-    keep: Literal["first"] = "first"
+    keep: Literal["first", "latest"] = "first"
+    version: str | None = None
     time: str
     ahead_at_most: Duration = timedelta(hours=24)
     arrival: Literal["broker", "producer"] = "broker"
     traffic: Traffic
+
+    @model_validator(mode="after")
+    def latest_needs_a_version(self) -> Events:
+        """Refuse `keep: latest` without a field that orders the versions, and that field without it."""
+        if self.keep == "latest" and self.version is None:
+            raise ValueError(
+                "keep: latest needs `version`, the field that grows with every revision of an event"
+            )
+        if self.keep == "first" and self.version is not None:
+            raise ValueError("version has a meaning with keep: latest only; leave it out, or keep the latest")
+        return self
 
 
 class Parity(_Model):
@@ -320,6 +333,8 @@ def compile_migration(contract: Contract, schema: EventSchema) -> Migration:
             raise ContractError(
                 ("events", "key"), f"the schema has no field {name}; it has {', '.join(fields)}"
             )
+    if events.version is not None:
+        _check_version(events.version, fields)
     dimensions = {name: dict(dimension.fields) for name, dimension in contract.dimensions.items()}
     for name, dimension in contract.dimensions.items():
         if dimension.key not in fields:
@@ -327,6 +342,22 @@ def compile_migration(contract: Contract, schema: EventSchema) -> Migration:
     known = field_columns(fields, dimensions)
     kpis = {name: _compile_kpi(name, kpi, contract, known) for name, kpi in contract.kpis.items()}
     return Migration(contract, schema, kpis)
+
+
+def _check_version(name: str, fields: Mapping[str, tuple[str, bool]]) -> None:
+    path = ("events", "version")
+    if name not in fields:
+        raise ContractError(path, f"the schema has no field {name}; it has {', '.join(fields)}")
+    kind, nullable = fields[name]
+    if kind not in VERSION_TYPES:
+        raise ContractError(
+            path,
+            f"a version must be {', '.join(VERSION_TYPES)}, so that versions have an order, but {name} is {kind}",
+        )
+    if nullable:
+        raise ContractError(
+            path, f"the field {name} may not be null, for an event without a version has no order"
+        )
 
 
 class ContractError(Permanent):
@@ -346,17 +377,18 @@ def _compile_kpi(name: str, kpi: Kpi, contract: Contract, known: Mapping[str, An
             grain.append(compile_grain(column, text, known, contract.parity.timezone))
         except ExpressionError as error:
             raise ContractError((*here, "grain", column), str(error)) from error
-    days = [
-        part.name for part in grain if part.function == "day" and part.source.name == contract.events.time
-    ]
-    if not days:
+    times = [part for part in grain if part.function and part.source.name == contract.events.time]
+    if len(times) != 1:
         raise ContractError(
-            (*here, "grain"), f"one column must be day({contract.events.time}), the business day"
+            (*here, "grain"),
+            f"exactly one column must be a grain function of {contract.events.time}, such as "
+            f"day({contract.events.time}), but {[part.name for part in times] or 'none'} is; "
+            "it says when a row closes",
         )
     for segment in kpi.segments:
-        if segment not in kpi.grain or segment in days:
+        if segment not in kpi.grain or segment == times[0].name:
             raise ContractError(
-                (*here, "segments"), f"{segment} is not a column of the grain besides the day"
+                (*here, "segments"), f"{segment} is not a column of the grain besides {times[0].name}"
             )
     measures = tuple(
         _compile_measure((*here, "measures", m), m, measure, known) for m, measure in kpi.measures.items()
@@ -365,7 +397,7 @@ def _compile_kpi(name: str, kpi: Kpi, contract: Contract, known: Mapping[str, An
         for segment in step:
             if segment not in kpi.segments:
                 raise ContractError(("cutover", "canary"), f"{segment} is not a segment of {name}")
-    return CompiledKpi(name, tuple(grain), measures, kpi.segments, days[0])
+    return CompiledKpi(name, tuple(grain), measures, kpi.segments, times[0])
 
 
 def _compile_measure(

@@ -135,7 +135,7 @@ def kpi_document(migration: Migration, name: str, kpi: ComparedKpi, closed: date
     return {
         "verdict": kpi_verdict(kpi, closed),
         "grain": [part.name for part in compiled.grain],
-        "day_column": compiled.day_column,
+        "day_column": compiled.time.name,
         "segments": list(compiled.segments),
         "measures": [
             {

@@ -24,9 +24,10 @@ from slipway.domain.rendering import Dialect, quoted, render, sql_type, text_lit
 
 Function = Literal["count", "count_distinct", "sum", "min", "max", "avg"]
 FUNCTIONS: tuple[Function, ...] = ("count", "count_distinct", "sum", "min", "max", "avg")
-GRAIN_FUNCTIONS = ("day",)
+GRAIN_FUNCTIONS = {"minute": "timestamp", "hour": "timestamp", "day": "date", "week": "date", "month": "date"}
+"""Type by function: the beginning of the calendar unit, in the business zone, that holds an instant."""
 SUM_SCALE_OF_DOUBLES = 6
-"""Doubles are added up as decimals of this scale, so that the order of the events can't change a sum."""
+"""Doubles are added up as decimals of this scale, so that the order of events can't change a sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +45,57 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class GrainColumn:
-    """One column of a KPI's key. function: None for a plain field, else the name of the grain function."""
+    """One column of a KPI's key. function: None for a plain field, else the name of the grain function.
+
+    minutes: width of the bucket of `minute`, which `minutes(15, t)` sets; a divisor of 60.
+    """
 
     name: str
     source: Column
     function: str | None
     type: str
     zone: ZoneInfo
+    minutes: int = 1
+
+    def opens_on(self, dialect: Dialect) -> str:
+        """Return the SQL of the first business day of a row, over the KPI's own column."""
+        column = quoted(self.name, dialect)
+        return column if self.type == "date" else _local_day(column, self.zone, dialect)
+
+    def closes_on(self, dialect: Dialect) -> str:
+        """Return the SQL of the last business day of a row: the day with which the row closes."""
+        match self.function:
+            case "week":
+                return _later(self.opens_on(dialect), "6", "DAY", dialect)
+            case "month":
+                return _later(_later(self.opens_on(dialect), "1", "MONTH", dialect), "-1", "DAY", dialect)
+            case _:
+                return self.opens_on(dialect)
 
     def sql(self, dialect: Dialect) -> str:
         """Return the expression over event columns that gives this part of the key."""
         source = quoted(self.source.name, dialect)
         if self.function is None:
             return source
-        zone = text_literal(self.zone.key)
-        match dialect:
-            case "flink":
-                # The session's zone (table.local-time-zone) is the contract's.
-                return f"CAST({source} AS DATE)"
-            case "duckdb":
-                return f"CAST(timezone({zone}, {source}) AS DATE)"
-            case "postgres":
-                return f"CAST({source} AT TIME ZONE {zone} AS DATE)"
+        return _local_day(source, self.zone, dialect)
+
+
+def _local_day(instant: str, zone: ZoneInfo, dialect: Dialect) -> str:
+    name = text_literal(zone.key)
+    match dialect:
+        case "flink":
+            # The session's zone (table.local-time-zone) is the contract's.
+            return f"CAST({instant} AS DATE)"
+        case "duckdb":
+            return f"CAST(timezone({name}, {instant}) AS DATE)"
+        case "postgres":
+            return f"CAST({instant} AT TIME ZONE {name} AS DATE)"
+
+
+def _later(day: str, count: str, unit: str, dialect: Dialect) -> str:
+    if dialect == "flink":
+        return f"TIMESTAMPADD({unit}, {count}, {day})"
+    return f"CAST({day} + INTERVAL '{count} {unit.lower()}' AS DATE)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +157,13 @@ def _sum_type(kind: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CompiledKpi:
-    """A KPI that every engine can compute. day_column: the grain column that holds the business day."""
+    """A KPI that every engine can compute. time: the grain column that says when a row closes."""
 
     name: str
     grain: tuple[GrainColumn, ...]
     measures: tuple[CompiledMeasure, ...]
     segments: tuple[str, ...]
-    day_column: str
+    time: GrainColumn
 
     @property
     def uses(self) -> frozenset[str]:
@@ -189,7 +219,7 @@ def compile_grain(name: str, text: str, fields: Mapping[str, Column], zone: Zone
         raise ExpressionError(
             f"{text!r}: {function.strip()} needs a timestamp, but {source_name} is {source.type}"
         )
-    return GrainColumn(name, source, function.strip(), "date", zone)
+    return GrainColumn(name, source, function.strip(), GRAIN_FUNCTIONS[function.strip()], zone)
 
 
 def compile_measure(

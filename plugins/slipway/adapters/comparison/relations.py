@@ -179,7 +179,7 @@ class Relations:
         model = self._migration.contract.kpis[kpi.name].batch.model
         table = names.stream_table(kpi.name, question.revision)
         wanted = ", ".join(quoted(name, "duckdb") for name, _ in kpi.column_types())
-        day = quoted(kpi.day_column, "duckdb")
+        day = quoted(kpi.time.name, "duckdb")
         for target, source in (
             (f"batch_rows__{kpi.name}", f"warehouse.batch.{quoted(model, 'duckdb')}"),
             (f"stream_rows__{kpi.name}", f"warehouse.stream.{quoted(table, 'duckdb')}"),

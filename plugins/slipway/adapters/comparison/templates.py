@@ -99,7 +99,7 @@ def columns_of(migration: Migration, kpi: CompiledKpi) -> list[EventColumn]:
 
 def day_of(kpi: CompiledKpi) -> str:
     """Return the internal name of the key's business day."""
-    return next(f"g{n}" for n, part in enumerate(kpi.grain) if part.name == kpi.day_column)
+    return next(f"g{n}" for n, part in enumerate(kpi.grain) if part.name == kpi.time.name)
 
 
 def zone_of(migration: Migration) -> str:

@@ -153,7 +153,7 @@ class PostgresServing:
         with self._transaction() as connection:
             for kpi in migration.kpis.values():
                 query = sql.SQL("SELECT max({})::date AS day FROM batch.{}").format(
-                    sql.Identifier(kpi.day_column), sql.Identifier(kpi.name)
+                    sql.Identifier(kpi.time.name), sql.Identifier(kpi.name)
                 )
                 row = connection.execute(query).fetchone()
                 found[kpi.name] = row["day"] if row else None

@@ -65,7 +65,7 @@ def view_query(kpi: CompiledKpi, revisions: Sequence[int]) -> sql.Composed:
         "columns": sql.SQL(", ").join(
             sql.SQL("b.{}").format(sql.Identifier(name)) for name, _ in kpi.column_types()
         ),
-        "day": sql.Identifier(kpi.day_column),
+        "day": sql.Identifier(kpi.time.name),
         "kpi": sql.Literal(kpi.name),
         "in_canary": sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("FALSE"),
     }
@@ -122,7 +122,7 @@ def reader_changes_query(kpi: CompiledKpi, revision: int) -> sql.Composed:
             figures.append(sql.SQL("''"))
     return template("reader_changes").format(
         grain=_list(part.name for part in kpi.grain),
-        day=sql.Identifier(kpi.day_column),
+        day=sql.Identifier(kpi.time.name),
         kpi=sql.Literal(kpi.name),
         batch=sql.Identifier(kpi.name),
         stream=sql.Identifier(names.stream_table(kpi.name, revision)),
@@ -141,7 +141,7 @@ def served_query(kpi: CompiledKpi, route: Route) -> sql.Composed:
     columns = _list(name for name, _ in kpi.column_types())
     moved: sql.Composable = sql.SQL("FALSE")
     if route.source is not Source.BATCH:
-        moved = sql.SQL("{} >= {}").format(sql.Identifier(kpi.day_column), sql.Literal(route.from_period))
+        moved = sql.SQL("{} >= {}").format(sql.Identifier(kpi.time.name), sql.Literal(route.from_period))
     if route.source is Source.CANARY:
         for segment, values in route.canary.items():
             typed = kind(next(part.type for part in kpi.grain if part.name == segment))

@@ -1,0 +1,40 @@
+"""The command line: the same use cases as the DAGs, for a terminal.
+
+Exit codes: 0 done; 1 the answer is no (invalid, differs, blocked); 2 wrong usage; 3 a system is out of reach.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from slipway.cli import contracts, operations, provisioning
+from slipway.cli.verbs import DONE, NO, UNREACHABLE, Verbs
+from slipway.errors import Retryable, SlipwayError
+
+__all__ = ["DONE", "NO", "UNREACHABLE", "main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        code: int = given.run(given)
+    except Retryable as error:
+        print(f"slipway: {error}", file=sys.stderr)
+        return UNREACHABLE
+    except SlipwayError as error:
+        print(f"slipway: {error}", file=sys.stderr)
+        return NO
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="slipway", description="Move daily batch KPIs to streaming, with every difference explained."
+    )
+    verbs = Verbs(parser)
+    for module in (contracts, provisioning, operations):
+        module.add(verbs)
+    return parser
