@@ -352,7 +352,7 @@ def _check_version(name: str, fields: Mapping[str, tuple[str, bool]]) -> None:
     if kind not in VERSION_TYPES:
         raise ContractError(
             path,
-            f"a version must be {', '.join(VERSION_TYPES)}, so that versions have an order, but {name} is {kind}",
+            f"a version must be one of {', '.join(VERSION_TYPES)}, which have an order, but {name} is {kind}",
         )
     if nullable:
         raise ContractError(
