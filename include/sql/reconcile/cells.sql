@@ -1,5 +1,6 @@
 -- Which cells differ, and is the difference tolerated? A missing row equals the measures over no events.
--- Reads sides. Segments that are NULL are cells like any other. Days after closed_through are open, never judged.
+-- Reads sides. Segments that are NULL are cells like any other. day is the business day with which a cell closes;
+-- days after closed_through are open, never judged.
 CREATE OR REPLACE TEMP TABLE cells AS
 SELECT
     row_number() OVER (ORDER BY {{ grain | map(attribute="name") | join(", ") }}) AS cell,

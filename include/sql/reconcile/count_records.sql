@@ -1,13 +1,14 @@
 -- Where is every record below the cut: how many stand in each table, and which are not where they must be yet?
 -- Reads bronze, silver, late, rejected and ends(kafka_partition, base, next_offset). Each number is counted from
--- rows of its own table; a duplicate is a valid record in no table whose id was taken earlier in its partition.
+-- rows of its own table; a duplicate is a valid record in no table whose identity was taken earlier in its partition.
+-- {{ "With keep: latest another version of an id is another record." if version else "One id is one record." }}
 WITH taken AS (
-    SELECT kafka_partition, kafka_offset, {{ id }} AS id, FALSE AS is_late FROM silver
+    SELECT kafka_partition, kafka_offset, {{ id }} AS id{{ ", " ~ version ~ " AS version" if version }}, FALSE AS is_late FROM silver
     UNION ALL
-    SELECT kafka_partition, kafka_offset, {{ id }}, TRUE FROM late
+    SELECT kafka_partition, kafka_offset, {{ id }}{{ ", " ~ version if version }}, TRUE FROM late
 ),
 first_taken AS (
-    SELECT kafka_partition, id, min(kafka_offset) AS first_offset FROM taken GROUP BY ALL
+    SELECT kafka_partition, id{{ ", version" if version }}, min(kafka_offset) AS first_offset FROM taken GROUP BY ALL
 ),
 placed AS (
     SELECT kafka_partition, kafka_offset FROM taken
@@ -19,12 +20,14 @@ loose AS (
     FROM bronze AS b
     ANTI JOIN placed AS p
         ON b.kafka_partition = p.kafka_partition AND b.kafka_offset = p.kafka_offset
-    LEFT JOIN first_taken AS f ON b.kafka_partition = f.kafka_partition AND b.event_id = f.id
+    LEFT JOIN first_taken AS f
+        ON b.kafka_partition = f.kafka_partition AND b.event_id = f.id{{ " AND b.event_version = f.version" if version }}
 ),
 late_rows AS (
     SELECT count(*) FILTER (WHERE f.first_offset < t.kafka_offset) AS again, count(*) AS total
     FROM taken AS t
-    JOIN first_taken AS f ON t.kafka_partition = f.kafka_partition AND t.id = f.id
+    JOIN first_taken AS f
+        ON t.kafka_partition = f.kafka_partition AND t.id = f.id{{ " AND t.version = f.version" if version }}
     WHERE t.is_late
 )
 SELECT

@@ -1,27 +1,35 @@
 -- Where did each picked event go? The ids are followed wherever their partner lies: another day, another segment.
 -- One row of walked is one event: its values on both sides, the step at which it enters the walk and the step at
 -- which it leaves it ({{ never }}: never).
+{%- if version %}
+-- The stream's event is the newest version that counts. Where the two sides hold different versions of an id, the
+-- whole event turns from one into the other at one step (turns), with the fate of the newer version as the cause.
+{%- endif %}
 CREATE OR REPLACE TEMP TABLE stream_rows AS
 SELECT
-    {{ id }} AS id, arrived_at,
+    {{ id }} AS id, {{ version ~ " AS version, " if version }}arrived_at,
     row_number() OVER (PARTITION BY {{ id }} ORDER BY kafka_partition, kafka_offset) AS copy,
     {% for c in columns %}{{ c.column }} AS {{ c.stream }}{{ ", " if not loop.last }}{% endfor %}
-FROM stream_events_of_all_days AS e
-SEMI JOIN picked AS p ON e.{{ id }} = p.id;
+FROM (
+    SELECT * FROM stream_events_of_all_days AS e
+    SEMI JOIN picked AS p ON e.{{ id }} = p.id
+    {{ "QUALIFY " ~ version ~ " = max(" ~ version ~ ") OVER (PARTITION BY " ~ id ~ ")" if version }}
+);
 
 -- Of several batch rows of one id the one that equals the stream's is kept, so that a mere copy is a mere copy.
 CREATE OR REPLACE TEMP TABLE batch_rows AS
 SELECT
-    b.id, b.key,
+    b.id, {{ "b.version, " if version }}b.key,
     row_number() OVER (
         PARTITION BY b.id
         ORDER BY
             {% for c in columns %}b.{{ c.batch }} IS NOT DISTINCT FROM s.{{ c.stream }}{{ " AND " if not loop.last }}{% endfor %} DESC,
+            {{ "b.version DESC NULLS LAST," if version }}
             {% for c in columns %}b.{{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
     ) AS copy,
     {% for c in columns %}b.{{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
 FROM (
-    SELECT {{ id }} AS id, {{ key }} AS key, {% for c in columns %}{{ c.column }} AS {{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
+    SELECT {{ id }} AS id, {{ version ~ " AS version, " if version }}{{ key }} AS key, {% for c in columns %}{{ c.column }} AS {{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
     FROM batch_events_of_all_days AS e
     SEMI JOIN picked AS p ON e.{{ id }} = p.id
 ) AS b
@@ -30,11 +38,18 @@ LEFT JOIN stream_rows AS s ON b.id = s.id AND s.copy = 1;
 CREATE OR REPLACE TEMP TABLE batch_only AS
 SELECT
     b.id, b.key,
-    b.id IN (SELECT {{ id }} FROM late) AS is_late,
     b.id IN (SELECT event_id FROM rejected WHERE event_id IS NOT NULL) AS is_rejected,
+    {%- if version %}
+    EXISTS (FROM late AS l WHERE l.{{ id }} = b.id AND l.{{ version }} = b.version) AS is_late,
+    EXISTS (
+        FROM bronze AS z WHERE z.event_id = b.id AND z.event_version = b.version AND z.reason IS NULL
+    ) AS is_in_bronze
+    {%- else %}
+    b.id IN (SELECT {{ id }} FROM late) AS is_late,
     b.id IN (SELECT event_id FROM bronze WHERE reason IS NULL AND event_id IS NOT NULL) AS is_in_bronze
+    {%- endif %}
 FROM batch_rows AS b
-ANTI JOIN stream_rows AS s ON b.id = s.id
+ANTI JOIN stream_rows AS s ON b.id = s.id{{ " AND NOT coalesce(b.version > s.version, FALSE)" if version }}
 WHERE b.copy = 1;
 
 -- A rejected record without an id stands for at most one missing id of its key.
@@ -67,7 +82,16 @@ FROM (
             WHEN s.arrived_at >= {{ batch_through }} THEN {{ step.after_batch_cut }}
             ELSE {{ step.not_in_batch }}
         END AS enters,
+        {%- if version %}
+        CASE WHEN s.id IS NULL THEN f.leaves ELSE {{ never }} END AS leaves,
+        CASE
+            WHEN b.version > s.version THEN f.leaves
+            WHEN b.version < s.version AND s.arrived_at >= {{ batch_through }} THEN {{ step.after_batch_cut }}
+            WHEN b.version < s.version THEN {{ step.not_in_batch }}
+        END AS turns,
+        {%- else %}
         coalesce(f.leaves, {{ never }}) AS leaves,
+        {%- endif %}
         {% for c in columns %}b.{{ c.batch }}, s.{{ c.stream }}{{ ", " if not loop.last }}{% endfor %}
     FROM (SELECT * FROM batch_rows WHERE copy = 1) AS b
     FULL JOIN (SELECT * FROM stream_rows WHERE copy = 1) AS s ON b.id = s.id

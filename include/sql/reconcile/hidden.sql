@@ -13,7 +13,7 @@ WITH both_sides AS (
         {{ "UNION ALL" if not loop.last }}
         {%- endfor %}
     )
-    WHERE day <= {{ closed_through }}
+    WHERE day BETWEEN {{ first }} AND {{ closed_through }}
     GROUP BY id, content
 ),
 by_id AS (

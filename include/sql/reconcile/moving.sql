@@ -13,7 +13,7 @@ FROM (
     SELECT
         t.step, w.row AS "_row", w.id AS "_id",
         {%- for c in columns %}
-        CASE WHEN w.in_stream AND (NOT w.in_batch OR t.step >= {{ c.step }}) THEN w.{{ c.stream }} ELSE w.{{ c.batch }} END AS {{ c.column }}{{ "," if not loop.last }}
+        CASE WHEN w.in_stream AND (NOT w.in_batch OR t.step >= {{ "coalesce(w.turns, " ~ c.step ~ ")" if version else c.step }}) THEN w.{{ c.stream }} ELSE w.{{ c.batch }} END AS {{ c.column }}{{ "," if not loop.last }}
         {%- endfor %}
     FROM told_apart AS w, range(0, {{ last_step + 1 }}) AS t(step)
     WHERE w.moves AND t.step >= w.enters AND t.step < w.leaves

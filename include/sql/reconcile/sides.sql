@@ -1,6 +1,7 @@
 -- What does each side say, cell by cell: b the batch's table, e the fold of the batch's events, r the fold of
 -- silver, s the stream's serving table? Values are whole numbers scaled by 10^(places of the measure), so that
--- every difference is exact.
+-- every difference is exact. Rows that open before the first day served, or closed before the first day compared,
+-- are left out on every side.
 CREATE OR REPLACE TEMP TABLE sides AS
 {%- for side, relation in sides.items() %}
 SELECT
@@ -12,5 +13,6 @@ SELECT
     {{ m.scaled }} AS {{ m.name }}{{ "," if not loop.last }}
     {%- endfor %}
 FROM {{ relation }} AS side_{{ side }}
+WHERE {{ compared }}
 {{ "UNION ALL" if not loop.last }}
 {%- endfor %}

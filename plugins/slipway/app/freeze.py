@@ -10,6 +10,7 @@ from typing import Any
 
 from slipway.app.balance import count_records, files_of, snapshots_of
 from slipway.domain.accounting import Counted
+from slipway.domain.closing import reach
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cut
 from slipway.errors import Permanent, SlipwayError
@@ -158,7 +159,8 @@ def _take(
     newest = closed_through or parity.from_day
     first = max(parity.from_day, newest - timedelta(days=parity.reconcile_back.days - 1))
     last = migration.business_day(target.as_of)
-    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    opened = reach(migration, first)
+    days = [opened + timedelta(days=n) for n in range((last - opened).days + 1)]
     return Frozen(
         cut=Cut(
             as_of=target.as_of,

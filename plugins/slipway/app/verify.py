@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from slipway.app.balance import files_of
+from slipway.domain.closing import reach
 from slipway.domain.contract import Migration
 from slipway.domain.document import kpi_document
 from slipway.domain.evidence import Digest, canonical
@@ -73,7 +74,8 @@ def verify(migration: Migration, digest: Digest, world: World) -> Verified:
 def _question(migration: Migration, document: Mapping[str, Any], world: World) -> tuple[Question, bool]:
     cut, days = document["cut"], document["days"]
     first, last = date.fromisoformat(days["first"]), date.fromisoformat(days["last"])
-    span = [date.fromordinal(n) for n in range(first.toordinal(), last.toordinal() + 1)]
+    opened = reach(migration, first)
+    span = [date.fromordinal(n) for n in range(opened.toordinal(), last.toordinal() + 1)]
     try:
         files = files_of(migration, document["revision"], cut["snapshots"], world, span)
         folded_again = True

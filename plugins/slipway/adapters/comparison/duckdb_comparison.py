@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 
 from slipway.adapters.comparison.kpi_comparison import KpiComparison
-from slipway.adapters.comparison.relations import Relations, event_columns
-from slipway.adapters.comparison.templates import Templates, quoted_all, zone_of
+from slipway.adapters.comparison.relations import Relations, event_columns, version_columns
+from slipway.adapters.comparison.templates import Templates, quoted_all, version_of, zone_of
 from slipway.adapters.comparison.warehouse import Warehouse
 from slipway.domain.accounting import Compared, ComparedKpi, Counted, Hidden, LatenessClass, lateness_bounds
 from slipway.domain.contract import Migration
@@ -46,7 +46,8 @@ class DuckDBComparison:
         with self._session() as (connection, _):
             Relations(connection, migration).lake(files, offsets, earliest)
             identity = quoted(migration.contract.events.id, "duckdb")
-            counted = connection.execute(self._templates.render("count_records", id=identity)).fetchall()[0]
+            query = self._templates.render("count_records", id=identity, version=version_of(migration))
+            counted = connection.execute(query).fetchall()[0]
             partitions = connection.execute(self._templates.render("partitions")).fetchall()
             backwards = connection.execute(self._templates.render("backwards")).fetchall()
         *balance, unaccounted = (int(number or 0) for number in counted)
@@ -64,7 +65,6 @@ class DuckDBComparison:
             relations = Relations(connection, migration)
             relations.lake(question.files, question.offsets, {})
             relations.warehouse(question)
-            relations.stream_events(question.first, question.last)
             self._seen(connection, migration, question)
             kpis: dict[str, ComparedKpi] = {}
             hidden: list[Hidden] = []
@@ -74,6 +74,7 @@ class DuckDBComparison:
                 for name, kpi in migration.kpis.items():
                     if migration.contract.kpis[name].batch.events != model:
                         continue
+                    relations.stream_events(question, kpi)
                     one = KpiComparison(connection, self._templates, migration, kpi, question)
                     one.compare()
                     connection.execute("INSERT INTO picked_by_any SELECT id FROM picked")
@@ -81,6 +82,7 @@ class DuckDBComparison:
                     one.follow(relations.key_expression(model))
                     rows, events = one.keep(work)
                     kpis[name] = one.found(store.keep_file(rows), store.keep_file(events))
+                relations.stream_events(question)
                 hidden += self._hidden(connection, migration, model, question)
             lateness = self._lateness(connection, migration)
         return Compared({name: kpis[name] for name in migration.kpis}, tuple(hidden), lateness)
@@ -94,9 +96,9 @@ class DuckDBComparison:
             relations = Relations(connection, migration)
             relations.lake(question.files, question.offsets, {})
             relations.amended(question.revision, question.amendments)
-            relations.stream_events(question.first, question.last)
             self._seen(connection, migration, question)
             for name, kpi in migration.kpis.items():
+                relations.stream_events(question, kpi)
                 one = KpiComparison(connection, self._templates, migration, kpi, question)
                 one.restore(kept[name]["rows"], kept[name]["events"], bool(question.files.silver_of_days))
                 rows, events = one.keep(work)
@@ -121,6 +123,7 @@ class DuckDBComparison:
             self._templates.render(
                 "seen",
                 id=quoted(migration.contract.events.id, "duckdb"),
+                version=version_of(migration),
                 columns=quoted_all(list(event_columns(migration))),
                 day_end=f"timezone({zone_of(migration)}, CAST(business_day + 1 AS TIMESTAMP))",
                 first=f"DATE '{question.first}'",
@@ -131,12 +134,16 @@ class DuckDBComparison:
     def _hidden(
         self, connection: duckdb.DuckDBPyConnection, migration: Migration, model: str, question: Question
     ) -> list[Hidden]:
+        # The version orders events; a KPI that does not use it is the same under another one.
+        used = {name for kpi in migration.kpis.values() for name in kpi.uses}
+        apart = set(version_columns(migration)) - used
         query = self._templates.render(
             "hidden",
             id=quoted(migration.contract.events.id, "duckdb"),
             time=quoted(migration.contract.events.time, "duckdb"),
             zone=zone_of(migration),
-            columns=quoted_all(list(event_columns(migration))),
+            columns=quoted_all([name for name in event_columns(migration) if name not in apart]),
+            first=f"DATE '{question.first}'",
             closed_through=f"DATE '{question.closed_through}'",
         )
         rows = connection.execute(query).fetchall()

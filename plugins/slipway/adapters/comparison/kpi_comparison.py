@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 
-from slipway.adapters.comparison.templates import KpiTemplates, Templates
+from slipway.adapters.comparison.templates import KpiTemplates, Templates, compared_rows, version_of
 from slipway.domain.accounting import (
     CauseEvents,
     CauseTotal,
@@ -51,6 +53,7 @@ class KpiComparison:
         self._kpi = kpi
         self._question = question
         self._sql: KpiTemplates = templates.for_kpi(migration, kpi)
+        self._compared = compared_rows(migration, kpi, question.first, question.last)
 
     def compare(self) -> None:
         """Put the four sides next to each other and pick the ids of the cells that differ."""
@@ -60,7 +63,7 @@ class KpiComparison:
             "r": f"({self._kpi.fold('duckdb', 'stream_events')})",
             "s": quoted(f"stream_rows__{self._kpi.name}", "duckdb"),
         }
-        self._connection.execute(self._sql("sides", sides=relations))
+        self._connection.execute(self._sql("sides", sides=relations, compared=self._compared))
         self._connection.execute(self._sql("cells"))
         self._connection.execute(self._sql("pick_events"))
 
@@ -77,7 +80,7 @@ class KpiComparison:
         kept = f"SELECT side, {keys}, {measures} FROM read_parquet({text_literal(str(rows))})"
         if fold_again:
             folded = {"r": f"({self._kpi.fold('duckdb', 'stream_events')})"}
-            self._connection.execute(self._sql("sides", sides=folded))
+            self._connection.execute(self._sql("sides", sides=folded, compared=self._compared))
             self._connection.execute(f"INSERT INTO sides BY NAME {kept} WHERE side <> 'r'")
         else:
             self._connection.execute(f"CREATE OR REPLACE TEMP TABLE sides AS {kept}")
@@ -185,6 +188,11 @@ class KpiComparison:
         bounds = lateness_bounds(self._migration)
         rungs = f"(SELECT unnest({[*bounds, WHOLE]}) AS bound)"
         ladder = f"(SELECT s.*, b.bound AS _bound FROM seen AS s JOIN {rungs} AS b ON s.lag < b.bound)"
+        if version := version_of(self._migration):
+            # Below each bound the newest version of an id counts that had arrived by then.
+            identity = quoted(self._migration.contract.events.id, "duckdb")
+            order = f"row_number() OVER (PARTITION BY _bound, {identity} ORDER BY {version} DESC)"
+            ladder = f"(SELECT * FROM {ladder} QUALIFY {order} = 1)"
         rows = self._rows(
             "losses",
             losing=measures,
@@ -214,7 +222,10 @@ class KpiComparison:
         self._connection.execute("RESET threads")
 
     def _cell(self, row: tuple[Any, ...]) -> Mapping[str, str | None]:
-        return {part.name: value for part, value in zip(self._kpi.grain, row, strict=False)}
+        return {
+            part.name: _local(value, self._migration.zone) if part.type == "timestamp" and value else value
+            for part, value in zip(self._kpi.grain, row, strict=False)
+        }
 
     def _name(self, index: int) -> str:
         return self._kpi.measures[index].name
@@ -224,3 +235,9 @@ class KpiComparison:
         if value is None or places == 0:
             return value
         return Decimal(value).scaleb(-places)
+
+
+def _local(instant: str, zone: ZoneInfo) -> str:
+    """Return an instant that DuckDB has written as the business reads it: local, with its offset."""
+    local = datetime.fromisoformat(instant).astimezone(zone)
+    return local.isoformat(timespec="minutes" if local.second == local.microsecond == 0 else "auto")

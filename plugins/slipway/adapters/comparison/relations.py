@@ -12,6 +12,7 @@ import duckdb
 
 from slipway.domain import names
 from slipway.domain.accounting import column_type, compared_columns
+from slipway.domain.closing import is_coarse, opening_day, reach
 from slipway.domain.contract import Migration
 from slipway.domain.measures import CompiledKpi
 from slipway.domain.rendering import quoted, sql_type, text_literal
@@ -33,11 +34,17 @@ _DDL: Types = {
 
 
 def event_columns(migration: Migration) -> Types:
-    """Return the columns of events that any KPI compares, and their identity, with the contract's types."""
-    wanted = {migration.contract.events.id}
+    """Return the columns of events that any KPI compares, their identity and version, with their types."""
+    wanted = {migration.contract.events.id, *version_columns(migration)}
     for kpi in migration.kpis.values():
         wanted.update(compared_columns(migration, kpi))
     return {name: column_type(migration, name) for name in sorted(wanted)}
+
+
+def version_columns(migration: Migration) -> tuple[str, ...]:
+    """Return the field that orders the versions of an event, if the contract keeps the latest."""
+    version = migration.contract.events.version
+    return (version,) if version else ()
 
 
 class Relations:
@@ -48,6 +55,7 @@ class Relations:
         self._migration = migration
         self._events = event_columns(migration)
         self._id = quoted(migration.contract.events.id, "duckdb")
+        self._counted_for: str | None = None
 
     def lake(self, files: LakeFiles, offsets: Mapping[int, int], earliest: Mapping[int, int]) -> None:
         """Make views of the lake's tables below the end offsets, and `ends`, the cut itself.
@@ -62,6 +70,8 @@ class Relations:
         if rows:
             connection.executemany("INSERT INTO ends VALUES (?, ?, ?)", rows)
         bronze = {**_PLACE, "event_id": "string", "reason": "string"}
+        for version in version_columns(self._migration):
+            bronze["event_version"] = column_type(self._migration, version)
         rejected = {**_PLACE, "event_id": "string", "key": "string", "reason": "string"}
         event = {**self._events, **_PLACE, "business_day": "date"}
         self._parquet("bronze", files.bronze, bronze)
@@ -76,34 +86,68 @@ class Relations:
         )
 
     def amended(self, revision: int, amendments: Sequence[int]) -> None:
-        """Make the table `amended`: places of late rows that count because somebody decided so."""
+        """Make the table `amended`: places of late rows that count because somebody decided so.
+
+        week, month: whether the row of that unit that holds the event was amended too. A row that was open
+        at the decision is amended at its close; until then the event is late to it.
+        """
         self._connection.execute(
-            "CREATE OR REPLACE TEMP TABLE amended (kafka_partition INTEGER, kafka_offset BIGINT)"
+            "CREATE OR REPLACE TEMP TABLE amended"
+            " (kafka_partition INTEGER, kafka_offset BIGINT, week BOOLEAN, month BOOLEAN)"
         )
-        if amendments:
+        if not amendments:
+            return
+        if not any(is_coarse(kpi.time) for kpi in self._migration.kpis.values()):
             self._connection.execute(
-                "INSERT INTO amended SELECT DISTINCT kafka_partition, kafka_offset"
+                "INSERT INTO amended SELECT DISTINCT kafka_partition, kafka_offset, FALSE, FALSE"
                 " FROM warehouse.stream.amended_event"
                 " WHERE migration = ? AND revision = ? AND list_contains(?, amendment_id)",
                 [self._migration.name, revision, list(amendments)],
             )
-
-    def stream_events(self, first: date, last: date) -> None:
-        """Make `stream_events` of the days, and of all days: silver and the late rows that were amended."""
-        wanted = ", ".join([*self._quoted(), *_PLACE])
-        amended = (
-            f"SELECT {wanted}, business_day FROM late SEMI JOIN amended USING (kafka_partition, kafka_offset)"
+            return
+        self._connection.execute(
+            "INSERT INTO amended SELECT e.kafka_partition, e.kafka_offset,"
+            " bool_or(list_contains(a.days, CAST(date_trunc('week', e.business_day) + INTERVAL 6 DAY AS DATE))),"
+            " bool_or(list_contains(a.days, last_day(e.business_day)))"
+            " FROM warehouse.stream.amended_event AS e JOIN warehouse.stream.amendment AS a"
+            " ON a.migration = e.migration AND a.revision = e.revision AND a.amendment_id >= e.amendment_id"
+            " WHERE e.migration = $1 AND e.revision = $2 AND list_contains($3, e.amendment_id)"
+            " AND list_contains($3, a.amendment_id) GROUP BY ALL",
+            [self._migration.name, revision, list(amendments)],
         )
+
+    def stream_events(self, question: Question, kpi: CompiledKpi | None = None) -> None:
+        """Make `stream_events` of the compared days, and of all days (there with every accepted version).
+
+        They are silver and the late rows that were amended: for a KPI whose rows hold several days those that
+        its rows have taken, for all others, and without a KPI, every one.
+        """
+        unit = kpi.time.function if kpi and is_coarse(kpi.time) and question.amendments else "day"
+        if unit == self._counted_for:
+            return
+        self._counted_for = unit
+        wanted = ", ".join([*self._quoted(), *_PLACE])
+        taken = "amended" if unit == "day" else f"(SELECT * FROM amended WHERE {unit})"
+        amended = f"SELECT {wanted}, business_day FROM late SEMI JOIN {taken} AS a USING (kafka_partition, kafka_offset)"
         self._connection.execute(
             "CREATE OR REPLACE TEMP VIEW stream_events_of_all_days AS"
             f" SELECT {wanted}, business_day FROM silver UNION ALL {amended}"
         )
-        between = f"BETWEEN DATE '{first}' AND DATE '{last}'"
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE stream_events AS SELECT {wanted} FROM"
-            f" (SELECT {wanted}, business_day FROM silver_of_days UNION ALL {amended})"
-            f" WHERE business_day {between}"
+        first = reach(self._migration, question.first)
+        of_days = (
+            f"SELECT {wanted} FROM (SELECT {wanted}, business_day FROM silver_of_days UNION ALL {amended})"
+            f" WHERE business_day BETWEEN DATE '{first}' AND DATE '{question.last}'"
         )
+        for version in (quoted(name, "duckdb") for name in version_columns(self._migration)):
+            # A newer version may lie on any day, so that an event of these days counts there instead.
+            of_days = (
+                f"WITH of_days AS ({of_days}), newest AS ("
+                f"SELECT e.{self._id} AS id, max(e.{version}) AS version FROM stream_events_of_all_days AS e"
+                f" SEMI JOIN of_days AS d ON e.{self._id} = d.{self._id} GROUP BY e.{self._id})"
+                f" SELECT d.* FROM of_days AS d"
+                f" SEMI JOIN newest AS n ON d.{self._id} = n.id AND d.{version} = n.version"
+            )
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE stream_events AS {of_days}")
 
     def warehouse(self, question: Question) -> None:
         """Copy the days' rows of all KPIs and their events out of the warehouse, in one transaction of it."""
@@ -152,8 +196,9 @@ class Relations:
         lacking = sorted(set(self._events) - present)
         if lacking:
             raise Permanent(
-                f"batch.{model} has no column {', '.join(lacking)}; it must expose the identity, the time and"
-                " every field that a KPI uses, dimension fields as <dimension>__<field>"
+                f"batch.{model} has no column {', '.join(lacking)}; it must expose the identity, the time, with"
+                " keep: latest the version, and every field that a KPI uses, dimension fields as"
+                " <dimension>__<field>"
             )
         return {**self._events, **{key: "string" for key in self.key_columns() if key in present}}
 
@@ -179,19 +224,27 @@ class Relations:
         model = self._migration.contract.kpis[kpi.name].batch.model
         table = names.stream_table(kpi.name, question.revision)
         wanted = ", ".join(quoted(name, "duckdb") for name, _ in kpi.column_types())
-        day = quoted(kpi.time.name, "duckdb")
+        column = quoted(kpi.time.name, "duckdb")
+        opened = opening_day(kpi.time, question.first)
+        # Bounds of the bare column, which Postgres can use; the sides are cut to whole rows afterwards.
+        if kpi.time.type == "date":
+            within = f"{column} BETWEEN DATE '{opened}' AND DATE '{question.last}'"
+        else:
+            begin = _local_midnight(self._migration, opened)
+            end = _local_midnight(self._migration, question.last + timedelta(days=1))
+            within = f"{column} >= TIMESTAMPTZ '{begin.isoformat()}' AND {column} < TIMESTAMPTZ '{end.isoformat()}'"
         for target, source in (
             (f"batch_rows__{kpi.name}", f"warehouse.batch.{quoted(model, 'duckdb')}"),
             (f"stream_rows__{kpi.name}", f"warehouse.stream.{quoted(table, 'duckdb')}"),
         ):
             self._connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE {quoted(target, 'duckdb')} AS SELECT {wanted} FROM {source}"
-                f" WHERE {day} BETWEEN DATE '{question.first}' AND DATE '{question.last}'"
+                f" WHERE {within}"
             )
 
     def _batch_events(self, model: str, question: Question) -> None:
         time_column = quoted(self._migration.contract.events.time, "duckdb")
-        begin = _local_midnight(self._migration, question.first)
+        begin = _local_midnight(self._migration, reach(self._migration, question.first))
         end = _local_midnight(self._migration, question.last + timedelta(days=1))
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {quoted(f'batch_events__{model}', 'duckdb')} AS"

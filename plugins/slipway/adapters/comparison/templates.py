@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,12 @@ class MeasurePart:
         absolute = int(tolerance.absolute.scaleb(self.places).to_integral_value(rounding="ROUND_FLOOR"))
         numerator, denominator = tolerance.relative.as_integer_ratio()
         delta = f"abs({left} - {right})"
-        allowed = f"{delta} <= {absolute} OR {delta} * {denominator} <= {numerator} * abs({left})"
+        # Values near the end of 128 bits are weighed as doubles: there the last digit decides nothing.
+        share = (
+            f"coalesce(TRY({delta} * {denominator} <= {numerator} * abs({left})),"
+            f" CAST({delta} AS DOUBLE) * {denominator} <= CAST({left} AS DOUBLE) * {numerator})"
+        )
+        allowed = f"{delta} <= {absolute} OR {share}"
         return f"({left} IS DISTINCT FROM {right} AND NOT coalesce({allowed}, FALSE))"
 
 
@@ -98,8 +104,25 @@ def columns_of(migration: Migration, kpi: CompiledKpi) -> list[EventColumn]:
 
 
 def day_of(kpi: CompiledKpi) -> str:
-    """Return the internal name of the key's business day."""
-    return next(f"g{n}" for n, part in enumerate(kpi.grain) if part.name == kpi.time.name)
+    """Return the business day with which a row closes, over the internal name of the key's time."""
+    name = next(f"g{n}" for n, part in enumerate(kpi.grain) if part.name == kpi.time.name)
+    return replace(kpi.time, name=name).closes_on("duckdb")
+
+
+def compared_rows(migration: Migration, kpi: CompiledKpi, first: date, last: date) -> str:
+    """Return the condition on a KPI's rows to be compared: they close on `first` or later, open by `last`.
+
+    Rows that open before parity.from are served by the batch side and are not compared.
+    """
+    opens, closes = kpi.time.opens_on("duckdb"), kpi.time.closes_on("duckdb")
+    served = f"{opens} >= DATE '{migration.contract.parity.from_day}'"
+    return f"{served} AND {closes} >= DATE '{first}' AND {opens} <= DATE '{last}'"
+
+
+def version_of(migration: Migration) -> str | None:
+    """Return the quoted field that orders the versions of an event; None with keep: first."""
+    version = migration.contract.events.version
+    return quoted(version, "duckdb") if version else None
 
 
 def zone_of(migration: Migration) -> str:
@@ -153,6 +176,7 @@ class KpiTemplates:
             "columns": self.columns,
             "day": day_of(kpi),
             "id": quoted(migration.contract.events.id, "duckdb"),
+            "version": version_of(migration),
             "never": NEVER,
             "last_step": len(STEPS),
             "step": {cause.value: number for number, cause in enumerate(STEPS, start=1)},
