@@ -1,4 +1,4 @@
-"""When a row of a KPI opens and closes, in business days: Python's twin of GrainColumn.opens_on and closes_on."""
+"""When a row of a KPI opens and closes, in business days: GrainColumn.opens_on and closes_on in Python."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def closes(time: GrainColumn, day: date) -> bool:
 
 
 def is_coarse(time: GrainColumn) -> bool:
-    """Say whether a row may hold several business days, so that it can be open while a day of it is closed."""
+    """Say whether a row may hold several business days: it can be open while a day of it is closed."""
     return time.function in ("week", "month")
 
 

@@ -107,7 +107,8 @@ class Relations:
             return
         self._connection.execute(
             "INSERT INTO amended SELECT e.kafka_partition, e.kafka_offset,"
-            " bool_or(list_contains(a.days, CAST(date_trunc('week', e.business_day) + INTERVAL 6 DAY AS DATE))),"
+            " bool_or(list_contains(a.days, CAST(date_trunc('week', e.business_day) + INTERVAL 6 DAY"
+            " AS DATE))),"
             " bool_or(list_contains(a.days, last_day(e.business_day)))"
             " FROM warehouse.stream.amended_event AS e JOIN warehouse.stream.amendment AS a"
             " ON a.migration = e.migration AND a.revision = e.revision AND a.amendment_id >= e.amendment_id"
@@ -128,7 +129,10 @@ class Relations:
         self._counted_for = unit
         wanted = ", ".join([*self._quoted(), *_PLACE])
         taken = "amended" if unit == "day" else f"(SELECT * FROM amended WHERE {unit})"
-        amended = f"SELECT {wanted}, business_day FROM late SEMI JOIN {taken} AS a USING (kafka_partition, kafka_offset)"
+        amended = (
+            f"SELECT {wanted}, business_day FROM late"
+            f" SEMI JOIN {taken} AS a USING (kafka_partition, kafka_offset)"
+        )
         self._connection.execute(
             "CREATE OR REPLACE TEMP VIEW stream_events_of_all_days AS"
             f" SELECT {wanted}, business_day FROM silver UNION ALL {amended}"
@@ -196,8 +200,8 @@ class Relations:
         lacking = sorted(set(self._events) - present)
         if lacking:
             raise Permanent(
-                f"batch.{model} has no column {', '.join(lacking)}; it must expose the identity, the time, with"
-                " keep: latest the version, and every field that a KPI uses, dimension fields as"
+                f"batch.{model} has no column {', '.join(lacking)}; it must expose the identity, the time, the"
+                " version (with keep: latest) and every field that a KPI uses, dimension fields as"
                 " <dimension>__<field>"
             )
         return {**self._events, **{key: "string" for key in self.key_columns() if key in present}}
@@ -232,7 +236,8 @@ class Relations:
         else:
             begin = _local_midnight(self._migration, opened)
             end = _local_midnight(self._migration, question.last + timedelta(days=1))
-            within = f"{column} >= TIMESTAMPTZ '{begin.isoformat()}' AND {column} < TIMESTAMPTZ '{end.isoformat()}'"
+            within = f"{column} >= TIMESTAMPTZ '{begin.isoformat()}'"
+            within += f" AND {column} < TIMESTAMPTZ '{end.isoformat()}'"
         for target, source in (
             (f"batch_rows__{kpi.name}", f"warehouse.batch.{quoted(model, 'duckdb')}"),
             (f"stream_rows__{kpi.name}", f"warehouse.stream.{quoted(table, 'duckdb')}"),
