@@ -200,8 +200,8 @@ class Relations:
         lacking = sorted(set(self._events) - present)
         if lacking:
             raise Permanent(
-                f"batch.{model} has no column {', '.join(lacking)}; it must expose the identity, the time, the"
-                " version (with keep: latest) and every field that a KPI uses, dimension fields as"
+                f"batch.{model} has no column {', '.join(lacking)}; it must expose the identity, the time,"
+                " the version (with keep: latest) and every field that a KPI uses, dimension fields as"
                 " <dimension>__<field>"
             )
         return {**self._events, **{key: "string" for key in self.key_columns() if key in present}}
