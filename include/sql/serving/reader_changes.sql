@@ -1,10 +1,10 @@
 -- What would readers of one KPI see change between batch and stream, from from_period on?
 WITH sides AS (
     SELECT {grain}, true AS in_batch, false AS in_stream, {batch_measures} FROM batch.{batch}
-    WHERE {day} >= (SELECT from_period FROM serving.route WHERE kpi = {kpi})
+    WHERE {time} >= {begin}
     UNION ALL
     SELECT {grain}, false, true, {stream_measures} FROM stream.{stream}
-    WHERE {day} >= (SELECT from_period FROM serving.route WHERE kpi = {kpi})
+    WHERE {time} >= {begin}
 ), cells AS (
     SELECT {grain}, bool_or(in_batch) AS in_batch, bool_or(in_stream) AS in_stream, {both_measures}
     FROM sides

@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS serving.route (
 );
 COMMENT ON TABLE serving.route IS 'One row a KPI: which side its readers get. Change it with Slipway only.';
 COMMENT ON COLUMN serving.route.canary IS 'Segment values by column that the stream serves while source is canary';
-COMMENT ON COLUMN serving.route.from_period IS 'Business days before it always come from batch';
+COMMENT ON COLUMN serving.route.from_period IS 'Rows that open before this business day always come from batch';
 COMMENT ON COLUMN serving.route.epoch IS 'Raised by every change; a writer names the one it saw';
 COMMENT ON COLUMN serving.route.branches IS 'Revisions that the view can serve';
 

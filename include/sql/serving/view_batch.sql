@@ -7,9 +7,9 @@ UNION ALL
 SELECT {columns}, 'batch'::text
 FROM batch.{table} AS b
 WHERE (SELECT source FROM serving.route WHERE kpi = {kpi}) = 'canary'
-  AND (b.{day} < (SELECT from_period FROM serving.route WHERE kpi = {kpi}) OR ({in_canary}) IS NOT TRUE)
+  AND (b.{time} < {begin} OR ({in_canary}) IS NOT TRUE)
 UNION ALL
 SELECT {columns}, 'batch'::text
 FROM batch.{table} AS b
 WHERE (SELECT source FROM serving.route WHERE kpi = {kpi}) = 'stream'
-  AND b.{day} < (SELECT from_period FROM serving.route WHERE kpi = {kpi})
+  AND b.{time} < {begin}

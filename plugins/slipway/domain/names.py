@@ -44,6 +44,11 @@ def side_table(kpi: str, revision: int, amendment: int) -> str:
     return f"{kpi}__r{revision}_a{amendment}"
 
 
+def side_events(migration: str, revision: int, amendment: int) -> str:
+    """Return the table in schema `side` that says which late rows count in an amendment's bounded run."""
+    return f"{migration}__r{revision}_a{amendment}_late"
+
+
 def dimension_column(dimension: str, field: str) -> str:
     """Return the column that carries a dimension's value in silver and late."""
     return f"{dimension}__{field}"

@@ -65,7 +65,8 @@ def view_query(kpi: CompiledKpi, revisions: Sequence[int]) -> sql.Composed:
         "columns": sql.SQL(", ").join(
             sql.SQL("b.{}").format(sql.Identifier(name)) for name, _ in kpi.column_types()
         ),
-        "day": sql.Identifier(kpi.time.name),
+        "time": sql.Identifier(kpi.time.name),
+        "begin": _begin_of_route(kpi),
         "kpi": sql.Literal(kpi.name),
         "in_canary": sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("FALSE"),
     }
@@ -122,8 +123,8 @@ def reader_changes_query(kpi: CompiledKpi, revision: int) -> sql.Composed:
             figures.append(sql.SQL("''"))
     return template("reader_changes").format(
         grain=_list(part.name for part in kpi.grain),
-        day=sql.Identifier(kpi.time.name),
-        kpi=sql.Literal(kpi.name),
+        time=sql.Identifier(kpi.time.name),
+        begin=_begin_of_route(kpi),
         batch=sql.Identifier(kpi.name),
         stream=sql.Identifier(names.stream_table(kpi.name, revision)),
         batch_measures=sql.SQL(", ").join([side(batch, True), side(stream, False)]),
@@ -136,12 +137,24 @@ def reader_changes_query(kpi: CompiledKpi, revision: int) -> sql.Composed:
     )
 
 
+def newest_query(kpi: CompiledKpi) -> sql.Composed:
+    """Return the query of the last business day (`day`) of the newest row of batch.<kpi>; NULL without rows."""
+    return sql.SQL(
+        "SELECT {day} AS day FROM (SELECT max({time}) AS {time} FROM batch.{table}) AS newest"
+    ).format(
+        day=sql.SQL(kpi.time.closes_on("postgres")),
+        time=sql.Identifier(kpi.time.name),
+        table=sql.Identifier(kpi.name),
+    )
+
+
 def served_query(kpi: CompiledKpi, route: Route) -> sql.Composed:
     """Return the query that holds the view against its route, which is written out here as constants."""
     columns = _list(name for name, _ in kpi.column_types())
     moved: sql.Composable = sql.SQL("FALSE")
     if route.source is not Source.BATCH:
-        moved = sql.SQL("{} >= {}").format(sql.Identifier(kpi.time.name), sql.Literal(route.from_period))
+        opens = sql.SQL(kpi.time.opens_on("postgres"))
+        moved = sql.SQL("{} >= {}").format(opens, sql.Literal(route.from_period))
     if route.source is Source.CANARY:
         for segment, values in route.canary.items():
             typed = kind(next(part.type for part in kpi.grain if part.name == segment))
@@ -157,6 +170,28 @@ def served_query(kpi: CompiledKpi, route: Route) -> sql.Composed:
             expected, columns, table, moved
         )
     return template("served").format(columns=columns, kpi=sql.Identifier(kpi.name), expected=expected)
+
+
+def begin(kpi: CompiledKpi, day: sql.Composable) -> sql.Composed:
+    """Return the first value of the KPI's time column whose row opens on `day` or later.
+
+    day: SQL of a date. A row that begins before it and ends after it is not served by the stream, which has
+    only a part of its events.
+    """
+    match kpi.time.function:
+        case "week":
+            return sql.SQL("date_trunc('week', {} + 6)::date").format(day)
+        case "month":
+            return sql.SQL("date_trunc('month', {} + interval '1 month - 1 day')::date").format(day)
+        case _ if kpi.time.type == "date":
+            return sql.SQL("{}").format(day)
+        case _:
+            return sql.SQL("{}::timestamp AT TIME ZONE {}").format(day, sql.Literal(kpi.time.zone.key))
+
+
+def _begin_of_route(kpi: CompiledKpi) -> sql.Composed:
+    wanted = begin(kpi, sql.Identifier("from_period"))
+    return template("begin").format(begin=wanted, kpi=sql.Literal(kpi.name))
 
 
 def _definition(name: str, typed: str) -> sql.Composed:
