@@ -40,10 +40,13 @@ def batch_table(kpi: CompiledKpi) -> sql.Composed:
 def stream_table(kpi: CompiledKpi, revision: int) -> sql.Composed:
     """Return the statement that creates a revision's table; updated_through: newest arrival in the row.
 
-    The key treats NULL segments as equal, so that the job's upserts find them.
+    One row a cell, a cell of NULLs as well. The job's upserts find a row by the grain, or by its text
+    (grain_key) where the grain may hold NULL.
     """
     columns: list[sql.Composable] = [_definition(*column) for column in kpi.column_types()]
     columns.append(sql.SQL("updated_through timestamptz"))
+    if kpi.key_may_hold_null:
+        columns.append(sql.SQL("{} text PRIMARY KEY").format(sql.Identifier(names.GRAIN_KEY)))
     key = sql.SQL("UNIQUE NULLS NOT DISTINCT ({})").format(_list(part.name for part in kpi.grain))
     return sql.SQL("CREATE TABLE IF NOT EXISTS stream.{} ({})").format(
         sql.Identifier(names.stream_table(kpi.name, revision)), sql.SQL(", ").join([*columns, key])
@@ -138,14 +141,10 @@ def reader_changes_query(kpi: CompiledKpi, revision: int) -> sql.Composed:
 
 
 def newest_query(kpi: CompiledKpi) -> sql.Composed:
-    """Return the query of the last business day (`day`) of the newest row of batch.<kpi>; NULL without rows."""
+    """Return the query of `day`, the last business day of the newest row of batch.<kpi>."""
     return sql.SQL(
         "SELECT {day} AS day FROM (SELECT max({time}) AS {time} FROM batch.{table}) AS newest"
-    ).format(
-        day=sql.SQL(kpi.time.closes_on("postgres")),
-        time=sql.Identifier(kpi.time.name),
-        table=sql.Identifier(kpi.name),
-    )
+    ).format(day=sql.SQL(kpi.time.closes_on("postgres")), newest=newest)
 
 
 def served_query(kpi: CompiledKpi, route: Route) -> sql.Composed:
@@ -180,7 +179,7 @@ def begin(kpi: CompiledKpi, day: sql.Composable) -> sql.Composed:
     """
     match kpi.time.function:
         case "week":
-            return sql.SQL("date_trunc('week', {} + 6)::date").format(day)
+            return sql.SQL("date_trunc('week', ({} + 6)::timestamp)::date").format(day)
         case "month":
             return sql.SQL("date_trunc('month', {} + interval '1 month - 1 day')::date").format(day)
         case _ if kpi.time.type == "date":
