@@ -142,9 +142,11 @@ def reader_changes_query(kpi: CompiledKpi, revision: int) -> sql.Composed:
 
 def newest_query(kpi: CompiledKpi) -> sql.Composed:
     """Return the query of `day`, the last business day of the newest row of batch.<kpi>."""
-    return sql.SQL(
-        "SELECT {day} AS day FROM (SELECT max({time}) AS {time} FROM batch.{table}) AS newest"
-    ).format(day=sql.SQL(kpi.time.closes_on("postgres")), newest=newest)
+    newest = sql.SQL("SELECT max({time}) AS {time} FROM batch.{table}").format(
+        time=sql.Identifier(kpi.time.name), table=sql.Identifier(kpi.name)
+    )
+    closes = sql.SQL(kpi.time.closes_on("postgres"))
+    return sql.SQL("SELECT {} AS day FROM ({}) AS newest").format(closes, newest)
 
 
 def served_query(kpi: CompiledKpi, route: Route) -> sql.Composed:
