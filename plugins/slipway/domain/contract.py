@@ -1,241 +1,30 @@
-"""The contract of a migration: what a user writes, typed, and what follows from it without any I/O."""
+"""What follows from a contract without any I/O: its KPIs compiled, its digests, when its days close."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel
 
 from slipway.domain.avro import EventSchema
 from slipway.domain.avro import Field as EventField
+from slipway.domain.contract_file import Contract, Kpi, Measure, Observe
 from slipway.domain.evidence import Digest, digest_of
-from slipway.domain.expressions import ExpressionError, field_columns
-from slipway.domain.measures import (
-    FUNCTIONS,
-    CompiledKpi,
-    CompiledMeasure,
-    Function,
-    Tolerance,
-    compile_grain,
-    compile_measure,
-)
 from slipway.errors import Permanent
 
+if TYPE_CHECKING:  # the language of measures brings sqlglot: loaded when a KPI is compiled, not before
+    from slipway.domain.measures import CompiledKpi, CompiledMeasure
+
+__all__ = ["Contract", "ContractError", "Migration", "Observe", "compile_migration", "outline"]
+
 VERSION_TYPES = ("int", "long", "timestamp")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_IDENTIFIER = r"^[a-z][a-z0-9_]{0,40}$"
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d+)\s*([smhd])", value.strip())):
-        return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
-    raise ValueError(f"{value!r} is not a duration; write a number and s, m, h or d, such as 24h")
-
-
-def _share(value: object) -> object:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())):
-        return Decimal(found[1]) / 100
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Decimal(str(value))
-    raise ValueError(f"{value!r} is not a share; write a number such as 0.001, or a percentage such as 0.1 %")
-
-
-def _zone(value: object) -> object:
-    try:
-        return ZoneInfo(str(value))
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(
-            f"{value!r} is not a time zone of the IANA database, such as America/New_York"
-        ) from error
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Share = Annotated[Decimal, BeforeValidator(_share), Field(ge=0)]
-Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
-Name = Annotated[str, Field(pattern=_IDENTIFIER)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
-
-
-class Escalation(_Model):
-    """Whom to tell when nobody answers."""
-
-    after: Duration
-    to: str
-
-
-class Traffic(_Model):
-    """What the topic must carry. mean_bytes: of one value. yearly_growth: 1.5 is half as much again."""
-
-    peak_per_second: Annotated[int, Field(gt=0)]
-    mean_bytes: Annotated[int, Field(gt=0)]
-    yearly_growth: Annotated[float, Field(ge=1, strict=False)] = 1.0
-
-
-class Events(_Model):
-    """The event stream: where it is, what identifies an event, which times it carries."""
-
-    topic: Annotated[str, Field(pattern=r"^[a-z0-9]+-[a-z0-9][a-z0-9-]*$")]
-    schema_file: Annotated[str, Field(alias="schema")]
-    format: Literal["json", "avro"] = "json"
-    key: Annotated[tuple[str, ...], Field(min_length=1)]
-    id: str
-    keep: Literal["first", "latest"] = "first"
-    version: str | None = None
-    time: str
-    ahead_at_most: Duration = timedelta(hours=24)
-    arrival: Literal["broker", "producer"] = "broker"
-    traffic: Traffic
-
-    @model_validator(mode="after")
-    def latest_needs_a_version(self) -> Events:
-        """Refuse `keep: latest` without a field that orders the versions, and that field without it."""
-        if self.keep == "latest" and self.version is None:
-            raise ValueError(
-                "keep: latest needs `version`, the field that grows with every revision of an event"
-            )
-        if self.keep == "first" and self.version is not None:
-            raise ValueError("version has a meaning with keep: latest only; leave it out, or keep the latest")
-        return self
-
-
-class Parity(_Model):
-    """What the same KPI means: the business day, how long it stays open, how far back it is compared."""
-
-    timezone: Zone
-    closes: Literal["day"] = "day"
-    accept_late: Duration
-    lateness_classes: tuple[Duration, ...] = (timedelta(0), timedelta(hours=24))
-    amend: Literal["by_hand"] = "by_hand"
-    from_day: Annotated[date, Field(alias="from")]
-    reconcile_back: Duration = timedelta(days=14)
-
-
-class Dimension(_Model):
-    """A relation of the warehouse, looked up once for each event. fields: type by column."""
-
-    relation: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
-    key: str
-    fields: Mapping[Name, Literal["string", "int", "long", "double", "boolean", "date"]]
-
-
-class MeasureTolerance(_Model):
-    """How far a cell may differ."""
-
-    absolute: Share = Decimal(0)
-    relative: Share = Decimal(0)
-
-
-class Measure(_Model):
-    """One aggregate function of an expression, over the events that `where` lets through."""
-
-    count: str | None = None
-    count_distinct: str | None = None
-    sum: str | None = None
-    min: str | None = None
-    max: str | None = None
-    avg: str | None = None
-    where: str | None = None
-    tolerance: MeasureTolerance = MeasureTolerance()
-
-    @model_validator(mode="after")
-    def one_function(self) -> Measure:
-        """Refuse a measure with no function or with several."""
-        given = [name for name in FUNCTIONS if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"a measure has exactly one of {', '.join(FUNCTIONS)}, but this one has {given or 'none'}"
-            )
-        return self
-
-    @property
-    def function(self) -> Function:
-        """The one aggregate function that is given."""
-        return next(name for name in FUNCTIONS if getattr(self, name) is not None)
-
-
-class Batch(_Model):
-    """The dbt models of the batch side: the KPI and the events that it is made of."""
-
-    model: Name
-    events: Name
-
-
-class ServingPromise(_Model):
-    """What consumers are promised, and what happens when it can't be held."""
-
-    fresh_within: Duration = timedelta(seconds=5)
-    stale_after: Duration = timedelta(minutes=5)
-    on_stale: Literal["serve_batch"] = "serve_batch"
-
-
-class Kpi(_Model):
-    """One KPI: its key, its measures, its batch counterpart and its promise to consumers."""
-
-    grain: Mapping[Name, str]
-    segments: tuple[str, ...] = ()
-    measures: Annotated[Mapping[Name, Measure], Field(min_length=1)]
-    batch: Batch
-    serving: ServingPromise = ServingPromise()
-
-
-class Observe(_Model):
-    """How many closed days must agree in a row, and which kinds of day must be among them."""
-
-    closed_days: Annotated[int, Field(ge=1)] = 5
-    including: tuple[Literal["month_end"], ...] = ()
-
-
-class Gates(_Model):
-    """What opens the way to the switch."""
-
-    observe: Observe = Observe()
-    evidence_valid: Duration = timedelta(hours=24)
-    sign_offs: Mapping[str, Annotated[int, Field(ge=1)]]
-    sign_off_valid: Duration = timedelta(hours=12)
-
-
-class Cutover(_Model):
-    """How the switch is stepped."""
-
-    canary: tuple[Mapping[str, tuple[str, ...]], ...] = ()
-    soak: Duration = timedelta(minutes=10)
-
-
-class Contract(_Model):
-    """One migration's file."""
-
-    migration: Name
-    description: str
-    owners: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]]
-    escalation: Escalation | None = None
-    events: Events
-    parity: Parity
-    dimensions: Mapping[Name, Dimension] = {}
-    kpis: Annotated[Mapping[Name, Kpi], Field(min_length=1)]
-    gates: Gates
-    cutover: Cutover = Cutover()
-
-    @model_validator(mode="after")
-    def roles_have_owners(self) -> Contract:
-        """Refuse a sign-off by a role that nobody holds."""
-        for role, needed in self.gates.sign_offs.items():
-            holders = self.owners.get(role, ())
-            if len(holders) < needed:
-                raise ValueError(
-                    f"gates.sign_offs needs {needed} of {role}, "
-                    f"but owners.{role} names {list(holders) or 'nobody'}"
-                )
-        return self
+_NOT_IN_ROWS = ("traffic", "schema_file")
 
 
 @dataclass(frozen=True)
@@ -256,25 +45,64 @@ class Migration:
         """The time zone of the business day."""
         return self.contract.parity.timezone
 
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The whole contract and the event schema, as its digest is taken of them."""
+        return {"contract": _canonical(self.contract), "schema": self.schema.text}
+
     @cached_property
     def contract_digest(self) -> Digest:
         """Digest of the whole contract and the event schema."""
-        return digest_of({"contract": _canonical(self.contract), "schema": self.schema.text})
+        return digest_of(self.document)
 
     @cached_property
     def parity_digest(self) -> Digest:
         """Digest of what gives the numbers their meaning: events, parity, dimensions, KPIs and fields.
 
-        Traffic and the docs of fields are left out: they change no number.
+        Traffic, promises to consumers and the docs of fields are left out: they change no number.
         """
         whole = _canonical(self.contract)
         parts = {key: whole[key] for key in ("events", "parity", "dimensions", "kpis")}
         parts["events"] = {key: value for key, value in parts["events"].items() if key != "traffic"}
+        parts["kpis"] = {
+            name: {key: value for key, value in kpi.items() if key != "serving"}
+            for name, kpi in parts["kpis"].items()
+        }
         fields = [
             {"name": field.name, "type": field.type, "nullable": field.nullable, "symbols": field.symbols}
             for field in self.schema.fields
         ]
         return digest_of({**parts, "fields": fields})
+
+    @cached_property
+    def rows_digest(self) -> Digest:
+        """Digest of what gives a revision's rows their meaning.
+
+        Less than the parity digest: how rows are compared, shown and promised changes none of them.
+        """
+        whole = _canonical(self.contract)
+        fields = [
+            {"name": field.name, "type": field.type, "nullable": field.nullable, "symbols": field.symbols}
+            for field in self.schema.fields
+        ]
+        return digest_of(
+            {
+                "events": {key: value for key, value in whole["events"].items() if key not in _NOT_IN_ROWS},
+                "parity": {key: whole["parity"][key] for key in ("timezone", "closes", "accept_late")},
+                "dimensions": whole["dimensions"],
+                "kpis": {
+                    name: {
+                        "grain": kpi["grain"],
+                        "measures": {
+                            measure: {key: value for key, value in made.items() if key != "tolerance"}
+                            for measure, made in kpi["measures"].items()
+                        },
+                    }
+                    for name, kpi in whole["kpis"].items()
+                },
+                "fields": fields,
+            }
+        )
 
     @property
     def event_fields(self) -> tuple[EventField, ...]:
@@ -313,102 +141,182 @@ def compile_migration(contract: Contract, schema: EventSchema) -> Migration:
 
     ContractError carries the path of the key that does not fit.
     """
-    fields = {field.name: (field.type, field.nullable) for field in schema.fields}
-    events = contract.events
-    for path, name in [(("events", "id"), events.id), (("events", "time"), events.time)]:
-        if name not in fields:
-            raise ContractError(path, f"the schema has no field {name}; it has {', '.join(fields)}")
-        if fields[name][1]:
-            raise ContractError(path, f"the field {name} may not be null, for every event must have it")
-    if fields[events.id][0] != "string":
-        raise ContractError(
-            ("events", "id"), f"the id must be a string, but {events.id} is {fields[events.id][0]}"
-        )
-    if fields[events.time][0] != "timestamp":
-        raise ContractError(
-            ("events", "time"), f"the time must be a timestamp, but {events.time} is {fields[events.time][0]}"
-        )
-    for name in events.key:
-        if name not in fields:
-            raise ContractError(
-                ("events", "key"), f"the schema has no field {name}; it has {', '.join(fields)}"
-            )
-    if events.version is not None:
-        _check_version(events.version, fields)
-    dimensions = {name: dict(dimension.fields) for name, dimension in contract.dimensions.items()}
-    for name, dimension in contract.dimensions.items():
-        if dimension.key not in fields:
-            raise ContractError(("dimensions", name, "key"), f"the schema has no field {dimension.key}")
-    known = field_columns(fields, dimensions)
-    kpis = {name: _compile_kpi(name, kpi, contract, known) for name, kpi in contract.kpis.items()}
-    return Migration(contract, schema, kpis)
+    _check_fields(contract, schema)
+    kpis = _Kpis(contract, schema)
+    return Migration(contract, schema, {name: kpis[name] for name in kpis})
 
 
-def _check_version(name: str, fields: Mapping[str, tuple[str, bool]]) -> None:
-    path = ("events", "version")
-    if name not in fields:
-        raise ContractError(path, f"the schema has no field {name}; it has {', '.join(fields)}")
-    kind, nullable = fields[name]
-    if kind not in VERSION_TYPES:
-        raise ContractError(
-            path,
-            f"a version must be one of {', '.join(VERSION_TYPES)}, which have an order, but {name} is {kind}",
-        )
-    if nullable:
-        raise ContractError(
-            path, f"the field {name} may not be null, for an event without a version has no order"
-        )
+def outline(contract: Contract, schema: EventSchema) -> Migration:
+    """Return a migration whose KPIs are compiled when they are asked for, and ContractError is raised then.
+
+    For those who read the contract only, many at a time: a DAG is made from its name and its gates.
+    """
+    return Migration(contract, schema, _Kpis(contract, schema))
 
 
 class ContractError(Permanent):
-    """A key of a contract that does not fit. path: keys from the file's root."""
+    """A key of a contract that does not fit.
 
-    def __init__(self, path: tuple[str | int, ...], why: str) -> None:
+    path: keys from the file's root. offset: characters from the start of the value's text to the part that
+    is wrong; None when the whole value is meant.
+    """
+
+    def __init__(self, path: tuple[str | int, ...], why: str, offset: int | None = None) -> None:
         super().__init__(f"{'.'.join(map(str, path))}: {why}")
         self.path = path
         self.why = why
+        self.offset = offset
+
+
+class _Kpis(Mapping[str, "CompiledKpi"]):
+    """The compiled KPIs by name, each compiled once, when it is first asked for."""
+
+    def __init__(self, contract: Contract, schema: EventSchema) -> None:
+        self._contract = contract
+        self._schema = schema
+        self._compiled: dict[str, CompiledKpi] = {}
+
+    def __getitem__(self, name: str) -> CompiledKpi:
+        if name not in self._compiled:
+            self._compiled[name] = _compile_kpi(
+                name, self._contract.kpis[name], self._contract, self._columns
+            )
+        return self._compiled[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._contract.kpis)
+
+    def __len__(self) -> int:
+        return len(self._contract.kpis)
+
+    @cached_property
+    def _columns(self) -> Mapping[str, Any]:
+        from slipway.domain.expressions import field_columns
+
+        fields = {field.name: (field.type, field.nullable) for field in self._schema.fields}
+        dimensions = {name: dict(found.fields) for name, found in self._contract.dimensions.items()}
+        return field_columns(fields, dimensions)
+
+
+def _check_fields(contract: Contract, schema: EventSchema) -> None:
+    events = contract.events
+    _field(schema, ("events", "id"), events.id, ("string",), "for every event must be told from the others")
+    _field(schema, ("events", "time"), events.time, ("timestamp",), "for every event must have a period")
+    if events.version is not None:
+        why = "for an event without a version has no order"
+        _field(schema, ("events", "version"), events.version, VERSION_TYPES, why)
+    for index, name in enumerate(events.key):
+        _field(schema, ("events", "key", index), name)
+    for name, dimension in contract.dimensions.items():
+        _field(schema, ("dimensions", name, "key"), dimension.key)
+
+
+def _field(
+    schema: EventSchema,
+    path: tuple[str | int, ...],
+    name: str,
+    types: tuple[str, ...] = (),
+    never_null: str | None = None,
+) -> None:
+    """Refuse a field that the schema has not, or not of one of the types, or nullable where it may not be."""
+    field = schema.field(name)
+    if field is None:
+        raise ContractError(path, _no_field(name, [field.name for field in schema.fields]))
+    if types and field.type not in types:
+        article = "an" if types[0][0] in "aeiou" else "a"
+        raise ContractError(
+            path, f"{article} {' or '.join(types)} is needed here, but {name} is {field.type} in the schema"
+        )
+    if never_null and field.nullable:
+        raise ContractError(
+            path,
+            f"the field {name} may be null in the schema, and must not, {never_null}; take null out of it",
+        )
+
+
+def _no_field(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
+    return f"the schema has no field {name}; {hint}"
 
 
 def _compile_kpi(name: str, kpi: Kpi, contract: Contract, known: Mapping[str, Any]) -> CompiledKpi:
+    from slipway.domain.expressions import ExpressionError
+    from slipway.domain.measures import CompiledKpi, compile_grain
+
     here = ("kpis", name)
     grain = []
     for column, text in kpi.grain.items():
         try:
             grain.append(compile_grain(column, text, known, contract.parity.timezone))
         except ExpressionError as error:
-            raise ContractError((*here, "grain", column), str(error)) from error
+            raise ContractError((*here, "grain", column), str(error), _offset(error)) from error
     times = [part for part in grain if part.function and part.source.name == contract.events.time]
     if len(times) != 1:
+        found = " and ".join(part.name for part in times)
         raise ContractError(
             (*here, "grain"),
-            f"exactly one column must be a grain function of {contract.events.time}, such as "
-            f"day({contract.events.time}), but {[part.name for part in times] or 'none'} is; "
-            "it says when a row closes",
+            f"exactly one column must be a grain function of events.time, such as "
+            f"day({contract.events.time}), for it says when a row closes; "
+            f"{f'here {found} are' if found else 'here is none'}",
         )
     for segment in kpi.segments:
         if segment not in kpi.grain or segment == times[0].name:
+            others = [column for column in kpi.grain if column != times[0].name]
             raise ContractError(
-                (*here, "segments"), f"{segment} is not a column of the grain besides {times[0].name}"
+                (*here, "segments"),
+                f"a segment is a column of the grain other than {times[0].name}, "
+                f"but {segment} is not; choose from {', '.join(others) or 'none'}",
             )
+    clash = sorted(set(kpi.measures) & set(kpi.grain))
+    if clash:
+        raise ContractError(
+            (*here, "measures", clash[0]),
+            f"{clash[0]} is a column of the grain already; give the measure another name",
+        )
     measures = tuple(
         _compile_measure((*here, "measures", m), m, measure, known) for m, measure in kpi.measures.items()
     )
     for step in contract.cutover.canary:
         for segment in step:
             if segment not in kpi.segments:
-                raise ContractError(("cutover", "canary"), f"{segment} is not a segment of {name}")
+                raise ContractError(
+                    ("cutover", "canary"),
+                    f"a canary is made of segments that every KPI has, but {segment} is not a segment "
+                    f"of {name}; its segments are {', '.join(kpi.segments) or 'none'}",
+                )
     return CompiledKpi(name, tuple(grain), measures, kpi.segments, times[0])
 
 
 def _compile_measure(
     path: tuple[str, ...], name: str, measure: Measure, known: Mapping[str, Any]
 ) -> CompiledMeasure:
+    from slipway.domain.expressions import ExpressionError
+    from slipway.domain.measures import Tolerance, compile_measure
+
     tolerance = Tolerance(measure.tolerance.absolute, measure.tolerance.relative)
     argument = getattr(measure, measure.function)
     try:
-        return compile_measure(name, measure.function, argument, measure.where, tolerance, known)
+        compiled = compile_measure(name, measure.function, argument, measure.where, tolerance, known)
     except ExpressionError as error:
-        raise ContractError(path, str(error)) from error
+        raise ContractError((*path, _wrong_part(error, measure)), str(error), _offset(error)) from error
+    if measure.function in ("min", "max") and compiled.type in ("string", "boolean"):
+        raise ContractError(
+            (*path, measure.function),
+            f"{measure.function} needs a number, a date or a timestamp, but {argument!r} is {compiled.type}",
+        )
+    return compiled
+
+
+def _wrong_part(error: Exception, measure: Measure) -> str:
+    """Return which of a measure's two expressions is wrong."""
+    text = getattr(error, "text", None)
+    return "where" if measure.where is not None and text == measure.where else measure.function
+
+
+def _offset(error: Exception) -> int | None:
+    found: int | None = getattr(error, "offset", None)
+    return found
 
 
 def _canonical(value: Any) -> Any:

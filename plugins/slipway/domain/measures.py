@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
 from zoneinfo import ZoneInfo
 
+from slipway.domain.contract_file import Function
 from slipway.domain.expressions import (
     INTEGERS,
     Column,
@@ -22,8 +22,6 @@ from slipway.domain.expressions import (
 )
 from slipway.domain.rendering import Dialect, quoted, render, sql_type, text_literal
 
-Function = Literal["count", "count_distinct", "sum", "min", "max", "avg"]
-FUNCTIONS: tuple[Function, ...] = ("count", "count_distinct", "sum", "min", "max", "avg")
 GRAIN_FUNCTIONS = {"minute": "timestamp", "hour": "timestamp", "day": "date", "week": "date", "month": "date"}
 """Type by function: the beginning of the calendar unit, in the business zone, that holds an instant."""
 SUM_SCALE_OF_DOUBLES = 6
@@ -164,6 +162,11 @@ class CompiledKpi:
     measures: tuple[CompiledMeasure, ...]
     segments: tuple[str, ...]
     time: GrainColumn
+
+    @property
+    def key_may_hold_null(self) -> bool:
+        """True when a grain column comes from a field that may be null; a cell of nulls is a cell like any."""
+        return any(part.source.nullable for part in self.grain)
 
     @property
     def uses(self) -> frozenset[str]:
