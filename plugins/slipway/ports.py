@@ -80,6 +80,14 @@ class Schemas(Protocol):
         """Return the newest schema's text; None when the subject is unknown."""
         ...
 
+    def versions(self, subject: str) -> Sequence[str]:
+        """Return the texts of all versions, oldest first; none when the subject is unknown."""
+        ...
+
+    def accepts(self, subject: str, schema: str) -> bool:
+        """Say whether the subject's own level lets this schema in beside all of its versions."""
+        ...
+
     def identify(self, subject: str, schema: str) -> int | None:
         """Return the id under which the subject holds this very schema; None when it does not."""
         ...
@@ -192,16 +200,30 @@ class LakeTable:
     """An Iceberg table as it is wanted. columns: (name, type, doc); partitioned_by: identity columns.
 
     Types: string, int, long, double, boolean, timestamptz, date, binary, decimal(p,s), map<string,binary>.
+    properties: what the table must carry beside the lake's own settings.
     """
 
     namespace: str
     name: str
     columns: tuple[tuple[str, str, str], ...]
     partitioned_by: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def full_name(self) -> str:
         return f"{self.namespace}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class TableDrift:
+    """How a lake table differs from what is wanted; empty when it does not.
+
+    columns: a sentence for each difference in columns, their order or the partitioning.
+    properties: (seen, wanted) by key, seen is None for an absent one.
+    """
+
+    columns: tuple[str, ...] = ()
+    properties: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +251,14 @@ class Lake(Protocol):
         ...
 
     def exists(self, table: str) -> bool: ...
+
+    def drift(self, table: LakeTable) -> TableDrift | None:
+        """Return how the table differs from what is wanted; None when it is absent."""
+        ...
+
+    def set_properties(self, table: str, properties: Mapping[str, str]) -> None:
+        """Set these properties and leave the others."""
+        ...
 
     def snapshot(self, table: str) -> int | None: ...
 
@@ -478,12 +508,23 @@ class Reports(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AmendedEvent:
-    """A late row that counts because somebody decided so; its place tells it from others of its id."""
+    """A late row that counts because somebody decided so; its place tells it from others of its id.
+
+    leaves: the day on which an older version of the id counts until then; None when none does, and with
+    keep: first. amendment: the decision, once it is applied.
+    """
 
     event_id: str
     business_day: date
     kafka_partition: int
     kafka_offset: int
+    leaves: date | None = field(default=None, compare=False)
+    amendment: int = field(default=0, compare=False)
+
+    @property
+    def days(self) -> frozenset[date]:
+        """The days whose numbers change when the row counts."""
+        return frozenset({self.business_day} if self.leaves is None else {self.business_day, self.leaves})
 
 
 class LateRows(Protocol):
@@ -497,7 +538,11 @@ class LateRows(Protocol):
         amended: Sequence[AmendedEvent],
         days: Collection[date],
     ) -> Sequence[AmendedEvent]:
-        """Return the days' late rows that nothing counts yet: the first of each id that silver has not."""
+        """Return the late rows that count nothing yet and would change no other days than these.
+
+        keep: first: the first row of each id that silver has not. keep: latest: the newest row of each id,
+        when it is newer than the version that counts.
+        """
         ...
 
     def fold(
@@ -509,7 +554,10 @@ class LateRows(Protocol):
         amended: Sequence[AmendedEvent],
         days: Collection[date],
     ) -> Sequence[tuple[Any, ...]]:
-        """Return the KPI's rows of the days (key, then measures) from silver and the amended late rows."""
+        """Return the KPI's rows that close on the days (key, then measures): of silver and amended late rows.
+
+        silver, late: files of all days that such rows hold; with keep: latest of every day.
+        """
         ...
 
 
@@ -526,21 +574,24 @@ class Amendments(Protocol):
         """Return how many rows an amendment let in; None while it is not applied."""
         ...
 
-    def prepare(self, migration: Migration, amendment: Amendment, run: str) -> str:
+    def prepare(
+        self, migration: Migration, amendment: Amendment, events: Sequence[AmendedEvent], run: str
+    ) -> str:
         """Make empty side tables and return the role that alone may write them; ends what an older run left.
 
-        run: the job's id, from which the role gets a name of its own.
+        events: every late row that counts, amended now or before; the role may read their places in
+        side.<names.side_events>. run: the job's id, from which the role gets a name of its own.
         """
         ...
 
     def side_rows(self, kpi: CompiledKpi, amendment: Amendment) -> Sequence[tuple[Any, ...]]:
-        """Return the rows of a side table: key, then measures."""
+        """Return the rows of a side table that close on the amendment's days: key, then measures."""
         ...
 
     def swap(
         self, migration: Migration, amendment: Amendment, events: Sequence[AmendedEvent], dag_run: str
     ) -> None:
-        """Replace the days' KPI rows by those of the side tables and write the journal, in one transaction.
+        """Replace the KPI rows that close on the days by the side tables' and write the journal, at once.
 
         Doing it again for an amendment that is applied changes nothing.
         """
@@ -790,6 +841,20 @@ class Served:
     strays: int
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the warehouse has of one KPI.
+
+    owner: the migration that its route belongs to; None without a route.
+    wrong: a sentence for each column of its tables that is not as the contract makes it.
+    """
+
+    kpi: str
+    view: bool
+    owner: str | None
+    wrong: tuple[str, ...] = ()
+
+
 class Serving(Protocol):
     """What readers see: the routed views, the routes and their journal, in the warehouse."""
 
@@ -802,6 +867,10 @@ class Serving(Protocol):
 
         Branches that it has already are kept. Creates batch.<kpi> and stream.<kpi>__r<N> where absent.
         """
+        ...
+
+    def published(self, migration: Migration) -> Sequence[Published]:
+        """Look at the view, the route and the tables of every KPI; nothing is changed."""
         ...
 
     def routes(self, kpis: Sequence[str]) -> Sequence[Route]: ...

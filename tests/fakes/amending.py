@@ -167,17 +167,21 @@ class FakeAmendments:
     side: dict[str, Rows] = field(default_factory=dict)
     journal: dict[int, tuple[Amendment, tuple[AmendedEvent, ...]]] = field(default_factory=dict)
     writer: str | None = None
+    places: list[AmendedEvent] = field(default_factory=list)
 
     def install(self) -> None:
         """Nothing to install."""
 
     def amended(self, migration: str, revision: int) -> Sequence[AmendedEvent]:
-        return [event for _, events in self.journal.values() for event in events]
+        return [replace(event, amendment=id) for id, (_, events) in self.journal.items() for event in events]
 
     def applied(self, migration: str, amendment_id: int) -> int | None:
         return len(self.journal[amendment_id][1]) if amendment_id in self.journal else None
 
-    def prepare(self, migration: Migration, amendment: Amendment, run: str) -> str:
+    def prepare(
+        self, migration: Migration, amendment: Amendment, events: Sequence[AmendedEvent], run: str
+    ) -> str:
+        self.places = list(events)
         self.side = {kpi: {} for kpi in migration.kpis}
         self.writer = f"side_{amendment.id}_{run}"
         return self.writer
@@ -290,11 +294,11 @@ class Amending:
             self.warehouse.side[kpi] = self._rows(kpi, amendment)
 
     def _rows(self, kpi: str, amendment: Amendment | None) -> Rows:
-        """Fold all of silver, or an amendment's days with every late row that may count there."""
+        """Fold all of silver, or an amendment's days with every late row that counts there."""
         days = list(amendment.days) if amendment else [MONDAY, TUESDAY, WEDNESDAY]
         silver = self.lake.data_files(self.silver, self.lake.snapshot(self.silver) or 0)
         late = self.lake.data_files(self.late, amendment.late_snapshot) if amendment else []
-        picked = self.late_rows.pick(self.migration, silver, late, [], days) if late else []
-        rows = self.late_rows.fold(self.migration, self.migration.kpis[kpi], silver, late, picked, days)
+        places = self.warehouse.places if amendment else []
+        rows = self.late_rows.fold(self.migration, self.migration.kpis[kpi], silver, late, places, days)
         width = len(self.migration.kpis[kpi].grain)
         return {row[:width]: row[width:] for row in rows}

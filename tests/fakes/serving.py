@@ -9,11 +9,22 @@ from datetime import UTC, date, datetime
 from itertools import count
 from typing import Any
 
+from slipway.domain.closing import closing_day
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest
 from slipway.domain.measures import CompiledKpi
 from slipway.errors import Permanent, Retryable
-from slipway.ports import Actor, EpochMoved, ReaderChange, Route, RouteChange, Served, Source, SwitchRow
+from slipway.ports import (
+    Actor,
+    EpochMoved,
+    Published,
+    ReaderChange,
+    Route,
+    RouteChange,
+    Served,
+    Source,
+    SwitchRow,
+)
 
 KpiRow = Mapping[str, Any]
 
@@ -31,12 +42,15 @@ class FakeServing:
         self._routes: dict[str, tuple[str, Route]] = {}
         self._branches: dict[str, set[int]] = {}
         self._journal: list[SwitchRow] = []
+        self.views: set[str] = set()
+        self.wrong_columns: list[str] = []
         self._ids = count(1)
 
     def install(self) -> None:
         """Nothing to do in memory."""
 
     def publish(self, migration: Migration, revisions: Sequence[int]) -> None:
+        self.views.update(migration.kpis)
         for name in migration.kpis:
             self.batch.setdefault(name, [])
             for revision in revisions:
@@ -44,6 +58,14 @@ class FakeServing:
             self._branches.setdefault(name, set()).update(revisions)
             route = Route(name, Source.BATCH, None, {}, migration.contract.parity.from_day, 1)
             self._routes.setdefault(name, (migration.name, route))
+
+    def published(self, migration: Migration) -> Sequence[Published]:
+        self._reach()
+        return [
+            Published(kpi, kpi in self.views, owner, tuple(self.wrong_columns))
+            for kpi in migration.kpis
+            for owner in [self._routes[kpi][0] if kpi in self._routes else None]
+        ]
 
     def routes(self, kpis: Sequence[str]) -> Sequence[Route]:
         self._reach()
@@ -79,7 +101,7 @@ class FakeServing:
 
     def batch_through(self, migration: Migration) -> Mapping[str, date | None]:
         return {
-            name: max((row[kpi.time.name] for row in self.batch[name]), default=None)
+            name: max((_closes_on(kpi, row) for row in self.batch[name]), default=None)
             for name, kpi in migration.kpis.items()
         }
 
@@ -105,7 +127,7 @@ class FakeServing:
 
         def moved(row: KpiRow) -> bool:
             inside = all(row[segment] in values for segment, values in route.canary.items())
-            return row[kpi.time.name] >= route.from_period and inside
+            return _opens_on(kpi, row) >= route.from_period and inside
 
         return [row for row in batch if not moved(row)] + [row for row in stream if moved(row)]
 
@@ -146,7 +168,7 @@ class FakeServing:
         grain = [part.name for part in kpi.grain]
 
         def keyed(rows: Sequence[KpiRow]) -> dict[tuple[Any, ...], KpiRow]:
-            return {tuple(row[name] for name in grain): row for row in rows if row[kpi.time.name] >= start}
+            return {tuple(row[name] for name in grain): row for row in rows if _opens_on(kpi, row) >= start}
 
         batch, stream = keyed(self.batch[kpi.name]), keyed(self.stream[kpi.name, revision])
         changed, measures = 0, {}
@@ -173,3 +195,13 @@ class FakeServing:
     def _reach(self) -> None:
         if self.unreachable:
             raise Retryable("the warehouse can't be reached: it was switched off by the test")
+
+
+def _opens_on(kpi: CompiledKpi, row: KpiRow) -> date:
+    """Return the first business day of a row; an instant in its key begins on that day, local time."""
+    value = row[kpi.time.name]
+    return value.astimezone(kpi.time.zone).date() if isinstance(value, datetime) else value
+
+
+def _closes_on(kpi: CompiledKpi, row: KpiRow) -> date:
+    return closing_day(kpi.time, _opens_on(kpi, row))

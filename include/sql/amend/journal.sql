@@ -26,22 +26,44 @@ CREATE TABLE IF NOT EXISTS stream.amended_event (
     business_day    date NOT NULL,
     kafka_partition integer NOT NULL,
     kafka_offset    bigint NOT NULL,
-    PRIMARY KEY (migration, revision, event_id),
+    PRIMARY KEY (migration, revision, kafka_partition, kafka_offset),
     FOREIGN KEY (migration, amendment_id) REFERENCES stream.amendment
 );
+-- An id may be amended again when its versions count one after the other; the first installations had it only once.
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_constraint
+        WHERE conrelid = 'stream.amended_event'::regclass AND contype = 'p' AND cardinality(conkey) = 3
+    ) THEN
+        ALTER TABLE stream.amended_event
+            DROP CONSTRAINT amended_event_pkey,
+            ADD PRIMARY KEY (migration, revision, kafka_partition, kafka_offset);
+    END IF;
+END
+$$;
 COMMENT ON TABLE stream.amended_event IS 'Late rows that count; together with silver the day''s event set';
 
 -- A job that is restored from an older checkpoint reads records again and may write totals of a closed day anew,
 -- without the late rows. What was amended stays: such a write is passed over, and all others go through.
+-- A row is amended when the day with which it closes is. Arguments: migration, revision, the column that says when,
+-- what it holds (day, week, month: the first day; instant), and the zone of the business day.
 CREATE OR REPLACE FUNCTION stream.keep_amended_days() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
     touched jsonb := CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
+    began text := touched ->> TG_ARGV[2];
+    closes date := CASE TG_ARGV[3]
+        WHEN 'instant' THEN (began::timestamptz AT TIME ZONE TG_ARGV[4])::date
+        WHEN 'week' THEN began::date + 6
+        WHEN 'month' THEN (began::date + interval '1 month - 1 day')::date
+        ELSE began::date
+    END;
 BEGIN
     PERFORM FROM stream.amendment AS a
     WHERE a.migration = TG_ARGV[0]
         AND a.revision = TG_ARGV[1]::integer
-        AND (touched ->> TG_ARGV[2])::date = ANY (a.days);
+        AND closes = ANY (a.days);
     IF FOUND THEN
         RETURN NULL;
     END IF;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,21 +45,25 @@ class PostgresAmendments:
         """Return every late row that counts in a revision, in the order of its days."""
         with self._transaction() as connection:
             rows = connection.execute(
-                "SELECT event_id, business_day, kafka_partition, kafka_offset FROM stream.amended_event"
+                "SELECT event_id, business_day, kafka_partition, kafka_offset, amendment_id"
+                " FROM stream.amended_event"
                 " WHERE migration = %s AND revision = %s"
                 " ORDER BY business_day, kafka_partition, kafka_offset",
                 [migration, revision],
             ).fetchall()
-        return [AmendedEvent(*row) for row in rows]
+        return [replace(AmendedEvent(*place), amendment=decided) for *place, decided in rows]
 
     def applied(self, migration: str, amendment_id: int) -> int | None:
         """Return how many rows an amendment let in; None while it is not applied."""
         with self._transaction() as connection:
             return _applied(connection, migration, amendment_id)
 
-    def prepare(self, migration: Migration, amendment: Amendment, run: str) -> str:
+    def prepare(
+        self, migration: Migration, amendment: Amendment, events: Sequence[AmendedEvent], run: str
+    ) -> str:
         """Make empty side tables, shaped as the stream's, and return the role that alone may write them."""
         self.clean(migration, amendment)
+        places = names.side_events(migration.name, amendment.revision, amendment.id)
         tables = [(_stream(kpi, amendment), _side(kpi, amendment)) for kpi in migration.kpis]
         with self._transaction() as connection:
             for stream, side in tables:
@@ -67,16 +72,29 @@ class PostgresAmendments:
                         side=side, stream=stream
                     )
                 )
+            counted = sql.Identifier("side", places)
+            connection.execute(
+                sql.SQL("CREATE TABLE {} (kafka_partition integer, kafka_offset bigint)").format(counted)
+            )
+            with (
+                connection.cursor() as cursor,
+                cursor.copy(sql.SQL("COPY {} FROM STDIN").format(counted)) as copy,
+            ):
+                for event in events:
+                    copy.write_row((event.kafka_partition, event.kafka_offset))
         role = f"{_writer_prefix(migration, amendment)}{run[:6]}"
-        self._writers.open(role, [_side_name(kpi, amendment) for kpi in migration.kpis])
+        self._writers.open(role, [_side_name(kpi, amendment) for kpi in migration.kpis], [f"side.{places}"])
         return role
 
     def side_rows(self, kpi: CompiledKpi, amendment: Amendment) -> Sequence[tuple[Any, ...]]:
-        """Return the rows of a side table: key, then measures."""
+        """Return the rows of a side table that close on the amendment's days: key, then measures."""
         wanted = sql.SQL(", ").join(sql.Identifier(name) for name, _ in kpi.column_types())
         with self._transaction() as connection:
             return connection.execute(
-                sql.SQL("SELECT {} FROM {}").format(wanted, _side(kpi.name, amendment))
+                sql.SQL("SELECT {} FROM {} WHERE {}").format(
+                    wanted, _side(kpi.name, amendment), _closes_on_one(kpi)
+                ),
+                [list(amendment.days)],
             ).fetchall()
 
     def swap(
@@ -139,6 +157,8 @@ class PostgresAmendments:
         with self._transaction() as connection:
             for kpi in migration.kpis:
                 connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_side(kpi, amendment)))
+            places = names.side_events(migration.name, amendment.revision, amendment.id)
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS side.{}").format(sql.Identifier(places)))
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -186,19 +206,25 @@ def _guard(connection: Connection, kpi: CompiledKpi, amendment: Amendment) -> No
                 owner=sql.Literal(connection.info.user),
                 migration=sql.Literal(amendment.migration),
                 revision=sql.Literal(str(amendment.revision)),
-                day=sql.Literal(kpi.time.name),
+                column=sql.Literal(kpi.time.name),
+                unit=sql.Literal("instant" if kpi.time.type == "timestamp" else kpi.time.function),
+                zone=sql.Literal(kpi.time.zone.key),
             )
         )
 
 
 def _replace_days(connection: Connection, kpi: CompiledKpi, amendment: Amendment) -> None:
-    stream, side = _stream(kpi.name, amendment), _side(kpi.name, amendment)
-    day = sql.Identifier(kpi.time.name)
+    stream, side, closing = _stream(kpi.name, amendment), _side(kpi.name, amendment), _closes_on_one(kpi)
     days = [list(amendment.days)]
-    connection.execute(sql.SQL("DELETE FROM {} WHERE {} = ANY (%s)").format(stream, day), days)
+    connection.execute(sql.SQL("DELETE FROM {} WHERE {}").format(stream, closing), days)
     connection.execute(
-        sql.SQL("INSERT INTO {} SELECT * FROM {} WHERE {} = ANY (%s)").format(stream, side, day), days
+        sql.SQL("INSERT INTO {} SELECT * FROM {} WHERE {}").format(stream, side, closing), days
     )
+
+
+def _closes_on_one(kpi: CompiledKpi) -> sql.Composed:
+    """Return the condition that a row closes on one of the days, the only parameter."""
+    return sql.SQL("{} = ANY (%s)").format(sql.SQL(kpi.time.closes_on("postgres")))
 
 
 def _template(name: str) -> sql.SQL:

@@ -18,7 +18,9 @@ from math import isclose
 from typing import Any
 from uuid import uuid4
 
+from slipway.app.amended_rows import moves_within, pending_days, settle
 from slipway.domain import names
+from slipway.domain.closing import span
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Verdict
 from slipway.domain.measures import CompiledKpi
@@ -46,10 +48,17 @@ class Amended:
         if not self.applied:
             return f"nothing to amend: every late row of the closed days of {self.migration} counts already"
         return "\n".join(
-            f"amendment {one.id} of {one.migration}, revision {one.revision}: {one.rows} late rows of "
-            f"{', '.join(map(str, one.days))} count now, decided by {one.by}: {one.reason}"
+            f"amendment {one.id} of {one.migration}, revision {one.revision}: {_told(one)}, "
+            f"decided by {one.by}: {one.reason}"
             for one in self.applied
         )
+
+
+def _told(amendment: Amendment) -> str:
+    days = ", ".join(map(str, amendment.days))
+    if amendment.rows:
+        return f"{amendment.rows} late rows of {days} count now"
+    return f"rows that closed on {days} count the late rows that were amended while they were open"
 
 
 def amend(
@@ -74,7 +83,7 @@ def amend(
         world.amendments.install()
         begun = [one for one in world.ledger.amendments(migration.name, revision) if one.state == OPEN]
         applied = [_carry_out(migration, amendment, world, by) for amendment in begun]
-        decided = _decide(migration, revision, days or closed, reason, world, by)
+        decided = _decide(migration, revision, days or closed, closed, reason, world, by)
         if decided is not None:
             applied.append(_carry_out(migration, decided, world, by))
     return Amended(migration.name, tuple(applied))
@@ -136,14 +145,24 @@ def _refuse_open_days(migration: Migration, days: Collection[date], closed: Sequ
 
 
 def _decide(
-    migration: Migration, revision: int, days: Collection[date], reason: str, world: World, by: Actor
+    migration: Migration,
+    revision: int,
+    days: Collection[date],
+    closed: Sequence[date],
+    reason: str,
+    world: World,
+    by: Actor,
 ) -> Amendment | None:
-    """Record the decision; None when there is no late row left to count."""
+    """Record the decision; None when no late row is left to count, and no row waited for its close."""
     snapshot = world.lake.snapshot(names.late(migration.name, revision))
     if snapshot is None:
         return None
-    rows = _pick(migration, revision, snapshot, days, world)
-    if not rows:
+    last = max(closed)
+    amended = world.amendments.amended(migration.name, revision)
+    pending = pending_days(migration, amended, world.ledger.amendments(migration.name, revision), last)
+    candidates = _pick(migration, revision, snapshot, closed, amended, world)
+    changed, rows = settle(migration, candidates, set(days), pending, last)
+    if not changed:
         return None
     # Before the decision is on record: what that names must not expire, whenever it is carried out.
     world.lake.tag(names.late(migration.name, revision), snapshot, f"amendment-of-{snapshot}")
@@ -153,9 +172,9 @@ def _decide(
             id=0,
             migration=migration.name,
             revision=revision,
-            days=tuple(sorted({row.business_day for row in rows})),
+            days=tuple(sorted(changed)),
             late_snapshot=snapshot,
-            rows=len(rows),
+            rows=rows,
             by=by.name,
             reason=reason,
             state=OPEN,
@@ -170,10 +189,10 @@ def _carry_out(migration: Migration, amendment: Amendment, world: World, by: Act
     """Take a recorded decision to its end, from wherever an earlier call has left it."""
     rows = world.amendments.applied(migration.name, amendment.id)
     if rows is None:
-        picked = _pick(migration, amendment.revision, amendment.late_snapshot, amendment.days, world)
-        _run(migration, amendment, world)
+        picked, counting = _counting(migration, amendment, world)
+        _run(migration, amendment, counting, world)
         fail_at("amend.after_run")
-        _refuse_other_rows(migration, amendment, picked, world)
+        _refuse_other_rows(migration, amendment, counting, world)
         fail_at("amend.after_check")
         world.amendments.swap(migration, amendment, picked, by.dag_run)
         fail_at("amend.after_swap")
@@ -184,12 +203,26 @@ def _carry_out(migration: Migration, amendment: Amendment, world: World, by: Act
     return amendment
 
 
+def _counting(
+    migration: Migration, amendment: Amendment, world: World
+) -> tuple[Sequence[AmendedEvent], Sequence[AmendedEvent]]:
+    """Return the late rows that an amendment lets in, and all that count with them."""
+    amended = world.amendments.amended(migration.name, amendment.revision)
+    found = _pick(migration, amendment.revision, amendment.late_snapshot, amendment.days, amended, world)
+    picked = [event for event in found if moves_within(migration, event, set(amendment.days))]
+    return picked, [*amended, *picked]
+
+
 def _pick(
-    migration: Migration, revision: int, late_snapshot: int, days: Collection[date], world: World
+    migration: Migration,
+    revision: int,
+    late_snapshot: int,
+    days: Collection[date],
+    amended: Sequence[AmendedEvent],
+    world: World,
 ) -> Sequence[AmendedEvent]:
     # An id counts once, whatever its day, so all of silver's ids are asked for.
     silver, late = _files(migration, revision, late_snapshot, None, world)
-    amended = world.amendments.amended(migration.name, revision)
     return world.late_rows.pick(migration, silver, late, amended, days)
 
 
@@ -203,7 +236,7 @@ def _files(
     return accepted, world.lake.data_files(names.late(migration.name, revision), late_snapshot)
 
 
-def _run(migration: Migration, amendment: Amendment, world: World) -> None:
+def _run(migration: Migration, amendment: Amendment, counting: Sequence[AmendedEvent], world: World) -> None:
     """Fill the side tables by a bounded run under a writer of its own, and wait for its end."""
     if world.engine.free_slots() < 1:
         raise Retryable(
@@ -211,7 +244,7 @@ def _run(migration: Migration, amendment: Amendment, world: World) -> None:
             "add a TaskManager or stop a job"
         )
     job_id = uuid4().hex
-    writer = world.amendments.prepare(migration, amendment, job_id)
+    writer = world.amendments.prepare(migration, amendment, counting, job_id)
     fail_at("amend.after_prepare")
     name = f"slipway-{migration.name}-r{amendment.revision}-amend-{amendment.id}"
     script = world.scripts.amend(
@@ -237,17 +270,19 @@ def _run(migration: Migration, amendment: Amendment, world: World) -> None:
 
 
 def _refuse_other_rows(
-    migration: Migration, amendment: Amendment, picked: Sequence[AmendedEvent], world: World
+    migration: Migration, amendment: Amendment, counting: Sequence[AmendedEvent], world: World
 ) -> None:
     """Compare the side tables with a fold by another engine: bounded runs were seen to lose rows silently."""
-    silver, late = _files(migration, amendment.revision, amendment.late_snapshot, amendment.days, world)
-    amended = [
-        event
-        for event in (*world.amendments.amended(migration.name, amendment.revision), *picked)
-        if event.business_day in amendment.days
-    ]
+    first, last = span(migration, amendment.days)
+    # A newer version may lie on any day, so with versions all of silver is asked for.
+    held = (
+        None
+        if migration.contract.events.version
+        else [first + _ONE_DAY * n for n in range((last - first).days + 1)]
+    )
+    silver, late = _files(migration, amendment.revision, amendment.late_snapshot, held, world)
     for kpi in migration.kpis.values():
-        expected = world.late_rows.fold(migration, kpi, silver, late, amended, amendment.days)
+        expected = world.late_rows.fold(migration, kpi, silver, late, counting, amendment.days)
         seen = world.amendments.side_rows(kpi, amendment)
         if difference := _first_difference(kpi, expected, seen):
             raise Retryable(

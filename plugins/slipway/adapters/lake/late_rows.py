@@ -44,13 +44,16 @@ class DuckDBLateRows:
         amended: Sequence[AmendedEvent],
         days: Collection[date],
     ) -> Sequence[AmendedEvent]:
-        """Return the days' late rows that nothing counts yet: the first of each id that silver has not."""
-        identity = migration.contract.events.id
-        wanted = {identity: _event_types(migration)[identity], **_PLACE}
+        """Return the late rows that count nothing yet and would change no other days than these."""
+        events, types = migration.contract.events, _event_types(migration)
+        wanted = {name: types[name] for name in (events.id, events.version) if name} | _PLACE
+        query = _read("pick_latest" if events.version else "pick").replace(
+            "{id}", quoted(events.id, "duckdb")
+        )
+        if events.version:
+            query = query.replace("{version}", quoted(events.version, "duckdb"))
         with self._relations(wanted, silver, late, amended, days) as session:
-            query = (_SQL / "pick.duckdb.sql").read_text(encoding="utf-8")
-            rows = session.execute(query.replace("{id}", quoted(identity, "duckdb"))).fetchall()
-        return [AmendedEvent(*row) for row in rows]
+            return [AmendedEvent(*row) for row in session.execute(query).fetchall()]
 
     def fold(
         self,
@@ -61,12 +64,21 @@ class DuckDBLateRows:
         amended: Sequence[AmendedEvent],
         days: Collection[date],
     ) -> Sequence[tuple[Any, ...]]:
-        """Return the KPI's rows of the days (key, then measures) from silver and the amended late rows."""
-        types = _event_types(migration)
-        wanted = {name: types[name] for name in sorted(kpi.uses)} | _PLACE
-        with self._relations(wanted, silver, late, amended, days) as session:
-            session.execute((_SQL / "counted.duckdb.sql").read_text(encoding="utf-8"))
-            return session.execute(kpi.fold("duckdb", "counted")).fetchall()
+        """Return the KPI's rows that close on the days (key, then measures), amended late rows included."""
+        events, types = migration.contract.events, _event_types(migration)
+        wanted = {name: types[name] for name in sorted(kpi.uses)}
+        newest = ""
+        if events.version:
+            wanted |= {name: types[name] for name in (events.id, events.version)}
+            version, identity = (quoted(name, "duckdb") for name in (events.version, events.id))
+            newest = f"QUALIFY {version} = max({version}) OVER (PARTITION BY {identity})"
+        with self._relations(wanted | _PLACE, silver, late, amended, days) as session:
+            session.execute(_read("counted").replace("{newest}", newest))
+            fold = kpi.fold("duckdb", "counted")
+            closes = kpi.time.closes_on("duckdb")
+            return session.execute(
+                f"SELECT * FROM ({fold}) AS folded WHERE {closes} IN (SELECT day FROM days)"  # noqa: S608 - quoted
+            ).fetchall()
 
     @contextmanager
     def _relations(
@@ -85,6 +97,10 @@ class DuckDBLateRows:
             session.register("amended", pa.Table.from_pylist(places, schema=_AMENDED))
             session.register("days", pa.table({"day": pa.array(sorted(set(days)), pa.date32())}))
             yield session
+
+
+def _read(name: str) -> str:
+    return (_SQL / f"{name}.duckdb.sql").read_text(encoding="utf-8")
 
 
 def _event_types(migration: Migration) -> dict[str, str]:
