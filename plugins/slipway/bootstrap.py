@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from slipway.adapters.contracts import ContractFileError, load_all, load_migration
+from slipway.adapters.contracts import (
+    ContractFileError,
+    contract_files,
+    load_all,
+    load_migration,
+    load_outline,
+)
 from slipway.connections import Endpoint, endpoint
 from slipway.domain.contract import Migration
 from slipway.errors import Permanent
@@ -36,16 +42,19 @@ def migration(name: str) -> Migration:
     """Return one migration, read afresh from its file."""
     path = contracts_folder() / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(other.stem for other in contracts_folder().glob("*.yaml"))) or "none"
+        known = ", ".join(other.stem for other in contract_files(contracts_folder())) or "none"
         raise Permanent(f"there is no migration {name} (no file {path}); known are {known}")
     return load_migration(path)
 
 
 def readable_migrations() -> Iterator[Migration]:
-    """Yield the migrations whose contracts are right; one broken file must not hide the others."""
-    for path in sorted(contracts_folder().glob("*.yaml")):
+    """Yield the migrations whose contracts can be read; one broken file must not hide the others.
+
+    Their expressions are compiled when a KPI is asked for: every file of DAGs goes through all contracts.
+    """
+    for path in contract_files(contracts_folder()):
         try:
-            yield load_migration(path)
+            yield load_outline(path)
         except ContractFileError:
             continue  # dags/contracts.py raises it, where Airflow shows it as an import error of its own
 
@@ -120,6 +129,7 @@ def scripts() -> Scripts:
             warehouse=f"jdbc:postgresql://{warehouse.host}:{warehouse.port}/{warehouse.schema}",
             catalog=f"jdbc:postgresql://{lake.host}:{lake.port}/{lake.schema}?user={lake.login}",
             lake=_extra(lake, "warehouse"),
+            registry=_url(endpoint("slipway_registry")),
         ),
         home() / "flink_jobs" / "decode" / "target" / "slipway-decode.jar",
     )
