@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ import pytest
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest
 from slipway.errors import Permanent
-from slipway.ports import Actor, EpochMoved, Route, RouteChange, Serving, Source
+from slipway.ports import Actor, EpochMoved, Published, Route, RouteChange, Serving, Source
 
 ME = Actor("rita", authenticated=True, dag_run="manual__1")
 E = Digest("e" * 64)
@@ -56,6 +57,13 @@ class ServingBehaviour:
     def test_readers_get_batch_before_anything_was_moved(self, published: Serving, tables: Tables) -> None:
         assert {(seats, source) for _, _, seats, source in tables.read()} == {(1, "batch")}
         assert len(tables.read()) == 9
+
+    def test_what_was_published_is_seen_without_changing_it(
+        self, published: Serving, migration: Migration
+    ) -> None:
+        assert list(published.published(migration)) == [Published(KPI, True, "flights")]
+        unknown = replace(migration, kpis={"nowhere": replace(migration.kpis[KPI], name="nowhere")})
+        assert list(published.published(unknown)) == [Published("nowhere", False, None)]
 
     def test_a_canary_moves_its_segment_of_the_compared_days_only(
         self, published: Serving, tables: Tables

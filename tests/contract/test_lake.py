@@ -16,7 +16,7 @@ from sqlalchemy import URL
 
 from slipway.adapters.lake.catalog import IcebergLake
 from slipway.errors import Permanent
-from slipway.ports import Lake, LakeTable
+from slipway.ports import Lake, LakeTable, TableDrift
 from tests.fakes.lake import FakeLake, arrow_schema
 
 MONDAY, TUESDAY, WEDNESDAY = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
@@ -121,6 +121,19 @@ def test_another_schema_is_refused_and_the_column_named(
 def test_another_partitioning_is_refused(lake: Lake) -> None:
     with pytest.raises(Permanent, match="another schema"):
         lake.ensure(replace(TABLE, partitioned_by=()))
+
+
+def test_what_differs_is_told_and_properties_alone_can_be_set(lake: Lake) -> None:
+    wanted = replace(TABLE, properties={"slipway.retention-days": "90"})
+    assert lake.drift(replace(wanted, name="absent")) is None
+    assert lake.drift(wanted) == TableDrift((), {"slipway.retention-days": (None, "90")})
+
+    lake.set_properties(TABLE.full_name, {"slipway.retention-days": "90"})
+
+    assert lake.drift(wanted) == TableDrift()
+    other = replace(wanted, columns=(("event_id", "long", ""), *TABLE.columns[1:]))
+    drift = lake.drift(other)
+    assert drift is not None and drift.columns == ("column event_id is string, wanted long",)
 
 
 def test_a_table_that_is_absent_is_named(lake: Lake) -> None:

@@ -62,3 +62,26 @@ def test_a_field_with_a_default_is_compatible_and_one_without_is_not(schemas: Sc
 
     assert json.loads(schemas.latest(subject) or "") == json.loads(wider)
     assert schemas.identify(subject, schema()) is not None, "an older version is still known"
+
+
+def test_the_level_is_held_against_every_version_and_not_only_the_newest(
+    schemas: Schemas, subject: str
+) -> None:
+    """gate: added with a default, then without one: the newest version has it, the oldest does not."""
+    gate = {"name": "gate", "type": "string"}
+    schemas.set_compatibility(subject, "BACKWARD_TRANSITIVE")
+    assert schemas.accepts(subject, schema(gate)), "the first schema of a subject is welcome"
+    schemas.register(subject, schema())
+    schemas.register(subject, schema({**gate, "default": ""}))
+
+    assert [json.loads(text) for text in schemas.versions(subject)] == [
+        json.loads(text) for text in (schema(), schema({**gate, "default": ""}))
+    ]
+    assert not schemas.accepts(subject, schema(gate))
+    assert schemas.accepts(subject, schema({**gate, "default": "A1"}))
+    with pytest.raises(Permanent, match="compatible"):
+        schemas.register(subject, schema(gate))
+
+
+def test_an_unknown_subject_has_no_versions(schemas: Schemas, subject: str) -> None:
+    assert list(schemas.versions(subject)) == []

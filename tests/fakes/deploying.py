@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from slipway.adapters.contracts import load_migration
+from slipway.adapters.evidence_files import EvidenceFiles
 from slipway.app import provision
 from slipway.app.tables import revision_tables
 from slipway.domain import names
@@ -74,7 +75,7 @@ class Yard:
             amendments=cast(Any, self.amendments),
             serving=cast(Any, self.serving),
             baseline=absent,
-            evidence=absent,
+            evidence=EvidenceFiles(self.folder / "evidence"),
             facts=absent,
             comparison=cast(Any, self),
             expectations=absent,

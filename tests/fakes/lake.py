@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from itertools import count
 from pathlib import Path
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from slipway.errors import Permanent
-from slipway.ports import LakeTable, Maintained
+from slipway.ports import LakeTable, Maintained, TableDrift
 
 _ARROW: Mapping[str, pa.DataType] = {
     "string": pa.string(),
@@ -110,6 +110,29 @@ class FakeLake:
             differing = sorted(n for n in {**have, **want} if have.get(n) != want.get(n))
             raise Permanent(f"the lake table {table.full_name} exists with another schema: {differing}")
         return False
+
+    def drift(self, table: LakeTable) -> TableDrift | None:
+        """Compare without raising."""
+        if table.full_name not in self._tables:
+            return None
+        seen = self._tables[table.full_name].wanted
+        have, want = {n: k for n, k, _ in seen.columns}, {n: k for n, k, _ in table.columns}
+        columns = tuple(
+            f"column {n} is {have.get(n, 'absent')}, wanted {want.get(n, 'nothing')}"
+            for n in sorted({**have, **want})
+            if have.get(n) != want.get(n)
+        )
+        properties = {
+            key: (seen.properties.get(key), value)
+            for key, value in table.properties.items()
+            if seen.properties.get(key) != value
+        }
+        return TableDrift(columns, properties)
+
+    def set_properties(self, table: str, properties: Mapping[str, str]) -> None:
+        """Set some and leave the others."""
+        kept = self._kept(table)
+        kept.wanted = replace(kept.wanted, properties={**kept.wanted.properties, **properties})
 
     def exists(self, table: str) -> bool:
         """Say whether the table was created."""

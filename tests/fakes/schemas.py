@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 
+from slipway.adapters.avro_compatibility import refusals
 from slipway.errors import Permanent
 
 
 class FakeSchemas:
-    """Versions by subject; of compatibility it knows that a new field needs a default."""
+    """Versions by subject; a subject without a level accepts anything."""
 
     def __init__(self) -> None:
         self._levels: dict[str, str] = {}
@@ -24,18 +25,26 @@ class FakeSchemas:
     def latest(self, subject: str) -> str | None:
         return next(reversed(self._versions.get(subject, [])), None)
 
+    def versions(self, subject: str) -> Sequence[str]:
+        return tuple(self._versions.get(subject, ()))
+
+    def accepts(self, subject: str, schema: str) -> bool:
+        versions = self._versions.get(subject, [])
+        match self._levels.get(subject):
+            case "BACKWARD":
+                versions = versions[-1:]
+            case "BACKWARD_TRANSITIVE":
+                pass
+            case _:
+                return True
+        return not any(refusals(schema, version) for version in versions)
+
     def identify(self, subject: str, schema: str) -> int | None:
         return self._ids[schema] if schema in self._versions.get(subject, []) else None
 
     def register(self, subject: str, schema: str) -> int:
-        latest = self.latest(subject)
-        if latest is not None and self._levels.get(subject) == "BACKWARD":
-            known = {field["name"] for field in json.loads(latest)["fields"]}
-            for field in json.loads(schema)["fields"]:
-                if field["name"] not in known and "default" not in field:
-                    raise Permanent(
-                        f"the schema is not compatible: {field['name']} is new and has no default"
-                    )
+        if not self.accepts(subject, schema):
+            raise Permanent(f"the schema is not compatible with the versions that {subject} has")
         versions = self._versions.setdefault(subject, [])
         if schema not in versions:
             versions.append(schema)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -37,6 +37,19 @@ class SchemaRegistry:
         """Return the newest schema's text; None when the subject is unknown."""
         found = self._ask("GET", f"/subjects/{quote(subject, safe='')}/versions/latest")
         return None if found is None else str(found["schema"])
+
+    def versions(self, subject: str) -> Sequence[str]:
+        """Return the texts of all versions, oldest first; none when the subject is unknown."""
+        path = f"/subjects/{quote(subject, safe='')}/versions"
+        found = self._ask("GET", path) or []
+        texts = [self._ask("GET", f"{path}/{number}") for number in sorted(found)]
+        return [str(text["schema"]) for text in texts if text is not None]
+
+    def accepts(self, subject: str, schema: str) -> bool:
+        """Say whether the subject's own level lets this schema in beside all of its versions."""
+        path = f"/compatibility/subjects/{quote(subject, safe='')}/versions"
+        found = self._ask("POST", path, {"schema": schema})
+        return found is None or bool(found["is_compatible"])
 
     def identify(self, subject: str, schema: str) -> int | None:
         """Return the id under which the subject holds this very schema; None when it does not."""

@@ -1,13 +1,81 @@
-"""The steps of provisioning: each is data, with what was seen, what is wanted, and why."""
+"""The steps of provisioning: each is data, with what was seen, what is wanted, why, and whether it is safe.
+
+`advice` says what a person can do about a step that is not simply safe; it is empty for the others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
+from slipway.domain.changes import Change, Effect
 from slipway.domain.evidence import Digest
 from slipway.domain.states import State
 from slipway.ports import LakeTable, TopicSpec
+
+
+class Safety(StrEnum):
+    """Whether a step may be carried out."""
+
+    SAFE = "safe"
+    CONFIRM = "needs confirmation"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something that provisioning will not do, because data, order or somebody else's work would be lost."""
+
+    what: str
+    seen: str
+    wanted: str
+    reason: str
+    advice: str
+    safety: Safety = Safety.REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeField:
+    """One field of the contract that is not as it was adopted; adopting the contract carries it out."""
+
+    change: Change
+
+    @property
+    def what(self) -> str:
+        return f"contract {self.change.path}"
+
+    @property
+    def seen(self) -> str:
+        return self.change.before
+
+    @property
+    def wanted(self) -> str:
+        return self.change.after
+
+    @property
+    def reason(self) -> str:
+        return f"{self.change.effect.value}: {self.change.why}"
+
+    @property
+    def safety(self) -> Safety:
+        match self.change.effect:
+            case Effect.COMPATIBLE:
+                return Safety.SAFE
+            case Effect.REFUSED:
+                return Safety.REFUSED
+            case Effect.REVISION | Effect.RESTARTS:
+                return Safety.CONFIRM
+
+    @property
+    def advice(self) -> str:
+        match self.safety:
+            case Safety.SAFE:
+                return ""
+            case Safety.CONFIRM:
+                return "apply with confirmation, or put the old value back into the contract"
+            case Safety.REFUSED:
+                return self.change.advice or "put the old value back into the contract"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +86,8 @@ class AdoptContract:
     contract: Digest
     parity: Digest
     reason: str = "the ledger keeps what was agreed, and notices when it changes"
+    safety: Safety = Safety.SAFE
+    advice: str = ""
 
     @property
     def what(self) -> str:
@@ -35,6 +105,8 @@ class RememberCluster:
     cluster_id: str
     seen: str = "none"
     reason: str = "offsets count in one cluster only"
+    safety: Safety = Safety.SAFE
+    advice: str = ""
 
     @property
     def what(self) -> str:
@@ -52,6 +124,8 @@ class CreateTopic:
     topic: TopicSpec
     reason: str
     seen: str = "absent"
+    safety: Safety = Safety.SAFE
+    advice: str = ""
 
     @property
     def what(self) -> str:
@@ -71,6 +145,8 @@ class ConfigureTopic:
     config: Mapping[str, str]
     seen: str
     reason: str
+    safety: Safety
+    advice: str
 
     @property
     def what(self) -> str:
@@ -88,7 +164,9 @@ class SetCompatibility:
     subject: str
     level: str
     seen: str
-    reason: str = "jobs decode old and new events with the newest schema"
+    safety: Safety
+    advice: str = ""
+    reason: str = "jobs decode events of every age with the newest schema"
 
     @property
     def what(self) -> str:
@@ -107,6 +185,8 @@ class RegisterSchema:
     schema: str
     seen: str
     reason: str = "producers and jobs agree on one schema"
+    safety: Safety = Safety.SAFE
+    advice: str = ""
 
     @property
     def what(self) -> str:
@@ -124,6 +204,8 @@ class CreateLakeTable:
     table: LakeTable
     reason: str
     seen: str = "absent"
+    safety: Safety = Safety.SAFE
+    advice: str = ""
 
     @property
     def what(self) -> str:
@@ -135,12 +217,34 @@ class CreateLakeTable:
 
 
 @dataclass(frozen=True, slots=True)
+class SetTableProperties:
+    """Set properties of a lake table; its rows are not touched."""
+
+    table: str
+    properties: Mapping[str, str]
+    seen: str
+    reason: str
+    safety: Safety
+    advice: str
+
+    @property
+    def what(self) -> str:
+        return f"lake table {self.table}"
+
+    @property
+    def wanted(self) -> str:
+        return pairs(self.properties)
+
+
+@dataclass(frozen=True, slots=True)
 class InstallServing:
     """Create the warehouse's schemas, the routed views and the tables of amendments."""
 
     kpis: tuple[str, ...]
     seen: str
     reason: str = "readers use the routed view from the first day, still on batch"
+    safety: Safety = Safety.SAFE
+    advice: str = ""
 
     @property
     def what(self) -> str:
@@ -152,12 +256,51 @@ class InstallServing:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainTopic:
+    """Leave an old topic for a new one; carrying it out is a person's word that nobody writes the old one.
+
+    unread: records that the jobs have not committed yet; None when no job says.
+    """
+
+    old: str
+    new: str
+    unread: int | None
+    reason: str = "within a key, what the old topic has comes before what the new one gets"
+
+    @property
+    def what(self) -> str:
+        return f"topic {self.old}: drain"
+
+    @property
+    def seen(self) -> str:
+        return "no job tells how far it is" if self.unread is None else f"{self.unread} records unread"
+
+    @property
+    def wanted(self) -> str:
+        return f"0 unread, producers on {self.new}"
+
+    @property
+    def safety(self) -> Safety:
+        return Safety.CONFIRM if self.unread == 0 else Safety.REFUSED
+
+    @property
+    def advice(self) -> str:
+        return (
+            f"1. stop the producers of {self.old}; 2. let the jobs read it to its end (this step then shows "
+            f"0 unread); 3. apply with confirmation; 4. copy its history into {self.new}, key by key in the "
+            "old order; 5. start the producers on the new topic; 6. deploy the new revision"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Advance:
     """Set the state."""
 
-    seen: str
+    seen: str = "not provisioned"
     to: State = State.PROVISIONED
     reason: str = "all of the above is there"
+    safety: Safety = Safety.SAFE
+    advice: str = ""
 
     @property
     def what(self) -> str:
@@ -169,14 +312,18 @@ class Advance:
 
 
 Step = (
-    AdoptContract
+    Refused
+    | ChangeField
+    | AdoptContract
     | RememberCluster
     | CreateTopic
     | ConfigureTopic
     | SetCompatibility
     | RegisterSchema
     | CreateLakeTable
+    | SetTableProperties
     | InstallServing
+    | DrainTopic
     | Advance
 )
 

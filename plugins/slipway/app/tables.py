@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipway.domain import names
+from slipway.domain import derive, names
 from slipway.domain.contract import Migration
 from slipway.errors import Permanent
 from slipway.ports import LakeTable
@@ -27,10 +27,11 @@ def bronze_table(migration: Migration) -> LakeTable:
         ("headers", "map<string,binary>", "Headers as they came; of several of one name the last"),
         *_WHERE_FROM,
         ("event_id", "string", "Identity, where the value yields one"),
+        *_version(migration),
         ("reason", "string", "Why the value is no event; null for a good one"),
         ("arrived_on", "date", "UTC date of arrival"),
     )
-    return _table(names.bronze(migration.name), columns, "arrived_on")
+    return _table(migration, "bronze", names.bronze(migration.name), columns, "arrived_on")
 
 
 def revision_tables(migration: Migration, revision: int) -> tuple[LakeTable, ...]:
@@ -65,12 +66,28 @@ def revision_tables(migration: Migration, revision: int) -> tuple[LakeTable, ...
         ("arrived_on", "date", "UTC date of arrival"),
     )
     return (
-        _table(names.silver(migration.name, revision), event, "business_day"),
-        _table(names.late(migration.name, revision), event, "business_day"),
-        _table(names.rejected(migration.name, revision), rejected, "arrived_on"),
+        _table(migration, "silver", names.silver(migration.name, revision), event, "business_day"),
+        _table(migration, "silver", names.late(migration.name, revision), event, "business_day"),
+        _table(migration, "bronze", names.rejected(migration.name, revision), rejected, "arrived_on"),
     )
 
 
-def _table(full_name: str, columns: tuple[tuple[str, str, str], ...], partition: str) -> LakeTable:
+def _version(migration: Migration) -> tuple[tuple[str, str, str], ...]:
+    """Return bronze's column of what tells several records of one id apart; none where the first one counts."""
+    version = migration.contract.events.version
+    field = migration.schema.field(version) if version is not None else None
+    if field is None:
+        return ()
+    doc = f"{field.name} of a good value: which version of the event it is"
+    return (("event_version", _TYPES.get(field.type, field.type), doc),)
+
+
+def _table(
+    migration: Migration,
+    layer: str,
+    full_name: str,
+    columns: tuple[tuple[str, str, str], ...],
+    partition: str,
+) -> LakeTable:
     namespace, _, name = full_name.partition(".")
-    return LakeTable(namespace, name, columns, (partition,))
+    return LakeTable(namespace, name, columns, (partition,), derive.table_properties(migration, layer))

@@ -19,6 +19,8 @@ PER_PARTITION_RATE = 5_000
 LONGEST_OUTAGE = timedelta(days=3)
 """A long weekend; retention and state outlive it."""
 
+RETENTION_PROPERTY = "slipway.retention-days"
+
 REPLAY_WINDOW = timedelta(days=7)
 BUCKET = timedelta(days=1)
 DAY = timedelta(days=1)
@@ -33,12 +35,17 @@ class Derived:
     inputs: Mapping[str, str]
 
 
+def partition_count(peak_per_second: int, yearly_growth: float) -> int:
+    """Return how many partitions carry a peak with its growth: a power of two, at least one a subtask."""
+    needed = peak_per_second * yearly_growth / PER_PARTITION_RATE
+    return int(2 ** math.ceil(math.log2(max(needed, PARALLELISM))))
+
+
 def partitions(migration: Migration) -> Derived:
     """Return the raw topic's partition count, a power of two."""
     traffic = migration.contract.events.traffic
-    needed = traffic.peak_per_second * traffic.yearly_growth / PER_PARTITION_RATE
     return Derived(
-        2 ** math.ceil(math.log2(max(needed, PARALLELISM))),
+        partition_count(traffic.peak_per_second, traffic.yearly_growth),
         "max(peak x growth / rate of one partition, parallelism), rounded up to a power of two",
         {
             "peak": f"{traffic.peak_per_second}/s",
@@ -69,10 +76,12 @@ def raw_retention(migration: Migration) -> Derived:
             "kept for ever: the broker's retention looks at the records' own instants, which are in the past",
             {"arrival": "producer"},
         )
+    given = migration.contract.retention.raw
+    if given is not None:
+        return Derived(_millis(given), "as the contract says", {"retention.raw": _days(given)})
     late = migration.contract.parity.accept_late
-    kept = max(7 * DAY, late + REPLAY_WINDOW + LONGEST_OUTAGE)
     return Derived(
-        _millis(kept),
+        _millis(raw_needed(migration)),
         "max(7 d, accept_late + replay window + longest outage)",
         {
             "accept_late": _days(late),
@@ -82,9 +91,36 @@ def raw_retention(migration: Migration) -> Derived:
     )
 
 
+def raw_needed(migration: Migration) -> timedelta:
+    """Return how long the raw topic must keep a record so that a job can still be replayed from it."""
+    return max(7 * DAY, migration.contract.parity.accept_late + REPLAY_WINDOW + LONGEST_OUTAGE)
+
+
+def layer_retention(migration: Migration) -> Mapping[str, Derived]:
+    """Return how long the lake and the warehouse keep their rows, by layer."""
+    kept = migration.contract.retention
+    layers = {"bronze": kept.bronze, "silver": kept.silver, "gold": kept.gold}
+    return {
+        layer: Derived(span, "90 d, 2 y and 7 y by layer, unless the contract says otherwise", {})
+        for layer, span in layers.items()
+    }
+
+
+def table_properties(migration: Migration, layer: str) -> Mapping[str, str]:
+    """Return the properties that tell everybody how long a lake table's rows are kept."""
+    span = layer_retention(migration)[layer].value
+    return {RETENTION_PROPERTY: str(span // DAY if isinstance(span, timedelta) else span)}
+
+
 def state_ttl(migration: Migration) -> Derived:
-    """Return how long the deduplication remembers an id, in processing time."""
+    """Return how long the deduplication remembers an id, in processing time; zero is for ever."""
     late, ahead = migration.contract.parity.accept_late, migration.contract.events.ahead_at_most
+    if migration.contract.events.keep == "latest":
+        return Derived(
+            timedelta(0),
+            "for ever: a later version is judged by the earliest period among all versions of its id",
+            {"keep": "latest"},
+        )
     return Derived(
         ahead + BUCKET + late + LONGEST_OUTAGE + DAY,
         "ahead_at_most + bucket + accept_late + longest outage + 1 d: after that a duplicate is late",
@@ -117,27 +153,43 @@ def raw_topic_config(migration: Migration, brokers: int) -> Mapping[str, str]:
     }
 
 
-def dlq_topic_config(brokers: int) -> Mapping[str, str]:
-    """Return the dead-letter topic's configuration: 30 days from the moment a record was refused."""
+def dlq_topic_config(migration: Migration, brokers: int) -> Mapping[str, str]:
+    """Return the dead-letter topic's configuration; it is kept from the moment a record was refused."""
     return {
         "cleanup.policy": "delete",
         "message.timestamp.type": "LogAppendTime",
         "min.insync.replicas": str(min_in_sync(brokers).value),
-        "retention.ms": str(_millis(30 * DAY)),
+        "retention.ms": str(_millis(migration.contract.retention.dlq)),
     }
 
 
 def explain(migration: Migration, brokers: int) -> Mapping[str, Derived]:
     """Return every derived value by the name people call it."""
     topic = migration.contract.events.topic
+    dlq = names.dlq_topic(topic)
     return {
         f"{topic}: partitions": partitions(migration),
         f"{topic}: replication": replication(brokers),
         f"{topic}: min.insync.replicas": min_in_sync(brokers),
         f"{topic}: retention.ms": raw_retention(migration),
-        "dead-letter topic": Derived(names.dlq_topic(topic), "dlq-<data type>", {"topic": topic}),
+        f"{topic}: message.timestamp.type": Derived(
+            raw_topic_config(migration, brokers)["message.timestamp.type"],
+            "LogAppendTime for arrival: broker, CreateTime for arrival: producer",
+            {"arrival": migration.contract.events.arrival},
+        ),
+        "dead-letter topic": Derived(dlq, "dlq-<data type>", {"topic": topic}),
+        f"{dlq}: partitions": Derived(
+            partitions(migration).value, "as many as the raw topic", {"topic": topic}
+        ),
+        f"{dlq}: retention": Derived(
+            migration.contract.retention.dlq, "30 d unless the contract says otherwise", {}
+        ),
+        **{f"{layer}: retention": found for layer, found in layer_retention(migration).items()},
         "state TTL of the deduplication": state_ttl(migration),
         "checkpoint interval": checkpoint_interval(),
+        "checkpoint time-out": Derived(
+            timedelta(minutes=10), "the engine's own; a checkpoint that takes longer is begun anew", {}
+        ),
         "parallelism": Derived(PARALLELISM, "start at 2: from 1 the lake's sinks can't be rescaled", {}),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from functools import cached_property
@@ -25,9 +25,16 @@ from slipway.adapters.lake.cleaning import expire, remove_orphans
 from slipway.adapters.lake.compaction import COMMIT_ATTEMPTS, by_day, compact, plan
 from slipway.adapters.lake.files import duckdb_session, live_files, path_of
 from slipway.adapters.lake.flink_commits import flink_commits, history
-from slipway.adapters.lake.schemas import PROPERTIES, partitioning_of, refuse_other_schema, schema_of
+from slipway.adapters.lake.schemas import (
+    PROPERTIES,
+    other_columns,
+    other_properties,
+    partitioning_of,
+    refuse_other_schema,
+    schema_of,
+)
 from slipway.errors import Permanent, Retryable
-from slipway.ports import LakeTable, Maintained
+from slipway.ports import LakeTable, Maintained, TableDrift
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +84,7 @@ class IcebergLake:
                         table.full_name,
                         schema,
                         partition_spec=partitioning_of(table, schema),
-                        properties=PROPERTIES,
+                        properties={**PROPERTIES, **table.properties},
                     )
                     return True
                 except TableAlreadyExistsError:
@@ -89,6 +96,22 @@ class IcebergLake:
         """Say whether the catalog has the table."""
         with _database_errors(self._url):
             return self._catalog.table_exists(table)
+
+    def drift(self, table: LakeTable) -> TableDrift | None:
+        """Return how the table differs from what is wanted; None when it is absent."""
+        if not self.exists(table.full_name):
+            return None
+        loaded = self._load(table.full_name)
+        return TableDrift(other_columns(table, loaded), other_properties(table, loaded))
+
+    def set_properties(self, table: str, properties: Mapping[str, str]) -> None:
+        """Set these properties and leave the others."""
+
+        def change(loaded: Table) -> None:
+            with loaded.transaction() as transaction:
+                transaction.set_properties(dict(properties))
+
+        self._commit(table, change)
 
     def snapshot(self, table: str) -> int | None:
         """Return the current snapshot; None while nothing was written."""

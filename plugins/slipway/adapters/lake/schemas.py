@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
@@ -89,6 +90,16 @@ def partitioning_of(table: LakeTable, schema: Schema) -> PartitionSpec:
 
 def refuse_other_schema(wanted: LakeTable, table: Table) -> None:
     """Raise Permanent, naming each difference, unless columns, their order and partitioning are as wanted."""
+    differences = other_columns(wanted, table)
+    if differences:
+        raise Permanent(
+            f"the lake table {wanted.full_name} exists with another schema: {'; '.join(differences)}. "
+            "Deploy the change as a new revision, which gets tables of its own"
+        )
+
+
+def other_columns(wanted: LakeTable, table: Table) -> tuple[str, ...]:
+    """Return a sentence for each difference in columns, their order or the partitioning."""
     seen_columns = [(field.name, _name_of(field.field_type)) for field in table.schema().fields]
     wanted_columns = [(name, _name_of(iceberg_type(kind, 0))) for name, kind, _ in wanted.columns]
     seen_partitioning = partition_columns(table)
@@ -105,11 +116,17 @@ def refuse_other_schema(wanted: LakeTable, table: Table) -> None:
         differences = differences or ["the columns stand in another order"]
     if seen_partitioning != wanted.partitioned_by:
         differences.append(f"it is partitioned by {seen_partitioning}, wanted {wanted.partitioned_by}")
-    if differences:
-        raise Permanent(
-            f"the lake table {wanted.full_name} exists with another schema: {'; '.join(differences)}. "
-            "Deploy the change as a new revision, which gets tables of its own"
-        )
+    return tuple(differences)
+
+
+def other_properties(wanted: LakeTable, table: Table) -> Mapping[str, tuple[str | None, str]]:
+    """Return (seen, wanted) of each property that is not as it was made."""
+    made = {key: value for key, value in PROPERTIES.items() if key != "format-version"}
+    return {
+        key: (table.properties.get(key), value)
+        for key, value in {**made, **wanted.properties}.items()
+        if table.properties.get(key) != value
+    }
 
 
 def partition_columns(table: Table) -> tuple[str, ...]:

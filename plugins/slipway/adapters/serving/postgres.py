@@ -13,13 +13,23 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from slipway.adapters.serving import statements
+from slipway.adapters.serving.published import published, wrong_columns
 from slipway.domain import names
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest
 from slipway.domain.measures import CompiledKpi
-from slipway.domain.rendering import sql_type
 from slipway.errors import Permanent, Retryable
-from slipway.ports import Actor, EpochMoved, ReaderChange, Route, RouteChange, Served, Source, SwitchRow
+from slipway.ports import (
+    Actor,
+    EpochMoved,
+    Published,
+    ReaderChange,
+    Route,
+    RouteChange,
+    Served,
+    Source,
+    SwitchRow,
+)
 
 _INSTALL_LOCK = 0x51_1B_5E
 _WAIT = "5s"
@@ -106,6 +116,11 @@ class PostgresServing:
             connection.execute(sql.SQL("CREATE VIEW {} AS {}").format(view, query))
         connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(view, sql.Identifier(self._reader)))
 
+    def published(self, migration: Migration) -> Sequence[Published]:
+        """Look at the view, the route and the tables of every KPI; nothing is changed."""
+        with self._transaction() as connection:
+            return [published(connection, kpi) for kpi in migration.kpis.values()]
+
     def routes(self, kpis: Sequence[str]) -> Sequence[Route]:
         """Return the routes of the KPIs that have one, by name."""
         with self._transaction() as connection:
@@ -148,14 +163,11 @@ class PostgresServing:
             return [_switch(row) for row in rows]
 
     def batch_through(self, migration: Migration) -> Mapping[str, date | None]:
-        """Return the newest business day of each batch table; None when it is empty."""
+        """Return the last business day of each batch table's newest row; None when it is empty."""
         found: dict[str, date | None] = {}
         with self._transaction() as connection:
             for kpi in migration.kpis.values():
-                query = sql.SQL("SELECT max({})::date AS day FROM batch.{}").format(
-                    sql.Identifier(kpi.time.name), sql.Identifier(kpi.name)
-                )
-                row = connection.execute(query).fetchone()
+                row = connection.execute(statements.newest_query(kpi)).fetchone()
                 found[kpi.name] = row["day"] if row else None
         return found
 
@@ -231,20 +243,10 @@ def _route(connection: Connection, migration: Migration, kpi: CompiledKpi, revis
 
 
 def _check_columns(connection: Connection, schema: str, table: str, kpi: CompiledKpi) -> None:
-    rows = connection.execute(
-        "SELECT attname, format_type(atttypid, atttypmod) AS type FROM pg_attribute "
-        "WHERE attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) "
-        "AND attnum > 0 AND NOT attisdropped",
-        [schema, table],
-    ).fetchall()
-    seen = {row["attname"]: row["type"] for row in rows}
-    for name, typed in kpi.column_types():
-        wanted = sql_type(typed, "postgres").replace("timestamptz", "timestamp with time zone")
-        if seen.get(name) != wanted:
-            raise Permanent(
-                f"{schema}.{table}.{name} is {seen.get(name, 'absent')}, but the contract makes it {wanted}; "
-                "change the dbt model (or drop the table while nothing reads it), then provision again"
-            )
+    for told in wrong_columns(connection, schema, table, kpi):
+        raise Permanent(
+            f"{told}; change the dbt model (or drop the table while nothing reads it), then provision again"
+        )
 
 
 def _refuse_stale(change: RouteChange, now: Mapping[str, Row], migration: str) -> None:
