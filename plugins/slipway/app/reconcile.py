@@ -12,11 +12,12 @@ from slipway.app import freeze as freezing
 from slipway.app.freeze import Frozen, Target
 from slipway.domain import document as evidence_document
 from slipway.domain.accounting import Compared
+from slipway.domain.closing import closing_days, next_closing_day
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Verdict, canonical
 from slipway.domain.judging import Night, day_verdicts, days_of_all, judge
 from slipway.domain.narrative import summary
-from slipway.domain.window import observed
+from slipway.domain.window import Closing, observed
 from slipway.ports import Actor, Checked, Question, Reconciliation, World
 
 __all__ = ["question_of", "reconcile", "summary"]
@@ -111,6 +112,7 @@ def _check(migration: Migration, frozen: Frozen, compared: Compared | None, worl
 def _document(
     migration: Migration, frozen: Frozen, compared: Compared | None, checked: Checked | None, world: World
 ) -> Mapping[str, Any]:
+    closing = _closing(migration, frozen)
     verdict, findings = judge(
         Night(
             migration=migration.name,
@@ -124,14 +126,19 @@ def _document(
                 for check in (checked.checks if checked else ())
                 if not check.success
             ),
+            waiting={one.kpi: one.next for one in closing if not one.days},
         )
     )
-    kpis = compared.kpis.values() if compared else ()
+    kpis = compared.kpis if compared else {}
     window = observed(
-        days_of_all(day_verdicts(kpi, frozen.closed_through) for kpi in kpis),
+        days_of_all(
+            [day_verdicts(kpi, frozen.closed_through) for kpi in kpis.values()],
+            [one.days for one in closing if one.kpi in kpis],
+        ),
         frozen.closed_through,
         migration.contract.gates.observe,
         verdict,
+        closing,
     )
     return evidence_document.build(
         migration,
@@ -161,6 +168,21 @@ def _document(
             },
         ),
     )
+
+
+def _closing(migration: Migration, frozen: Frozen) -> list[Closing]:
+    """Return with which of the compared, closed days rows of each KPI close."""
+    last = frozen.closed_through
+    if last is None:
+        return []
+    return [
+        Closing(
+            name,
+            frozenset(closing_days(migration, kpi, frozen.first, last)),
+            next_closing_day(migration, kpi, last),
+        )
+        for name, kpi in migration.kpis.items()
+    ]
 
 
 def _context(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,6 +11,8 @@ from slipway.domain.accounting import Compared, ComparedKpi, Counted
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cut, Verdict
 from slipway.domain.judging import Finding, day_verdicts, kpi_verdict
+from slipway.domain.masking import Masking
+from slipway.domain.times import kinds_of_time
 from slipway.domain.window import Window
 
 FORMAT = "slipway/evidence/1"
@@ -38,11 +39,16 @@ def build(migration: Migration, found: Found) -> dict[str, Any]:
     """Return the document. Ids of dbt and DAG runs and wall-clock times are left out on purpose."""
     cut, compared = found.cut, found.compared
     closed = found.closed_through
+    masking, identity = Masking.of(migration.schema), migration.contract.events.id
     return {
         "format": FORMAT,
         "migration": migration.name,
         "description": migration.contract.description,
         "timezone": migration.zone.key,
+        "times": [
+            {"name": kind.name, "where": kind.where, "decides": kind.decides}
+            for kind in kinds_of_time(migration)
+        ],
         "contract_digest": migration.contract_digest,
         "parity_digest": migration.parity_digest,
         "revision": cut.revision,
@@ -87,7 +93,7 @@ def build(migration: Migration, found: Found) -> dict[str, Any]:
                 "day": h.day,
                 "kind": h.kind,
                 "events": h.events,
-                "ids": _masked(migration, h.ids),
+                "ids": masking.identities(identity, h.ids),
             }
             for h in (compared.hidden if compared else ())
         ],
@@ -120,6 +126,7 @@ def _balance(counted: Counted) -> dict[str, Any]:
 def kpi_document(migration: Migration, name: str, kpi: ComparedKpi, closed: date | None) -> dict[str, Any]:
     """Return the part of the document that is about one KPI."""
     compiled = migration.kpis[name]
+    masking = Masking.of(migration.schema)
     verdicts = day_verdicts(kpi, closed)
     days: dict[date, dict[str, Any]] = {}
     for total in kpi.days:
@@ -136,6 +143,7 @@ def kpi_document(migration: Migration, name: str, kpi: ComparedKpi, closed: date
         "verdict": kpi_verdict(kpi, closed),
         "grain": [part.name for part in compiled.grain],
         "day_column": compiled.time.name,
+        "period": compiled.time.function,
         "segments": list(compiled.segments),
         "measures": [
             {
@@ -163,7 +171,7 @@ def kpi_document(migration: Migration, name: str, kpi: ComparedKpi, closed: date
         "events": [{"day": e.day, "cause": e.cause, "events": e.events} for e in kpi.touched],
         "differences": [
             {
-                "cell": dict(d.cell),
+                "cell": masking.cell(compiled, d.cell),
                 "day": d.day,
                 "measure": d.measure,
                 "batch": d.batch,
@@ -177,11 +185,11 @@ def kpi_document(migration: Migration, name: str, kpi: ComparedKpi, closed: date
         ],
         "examples": [
             {
-                "cell": dict(e.cell),
+                "cell": masking.cell(compiled, e.cell),
                 "day": e.day,
                 "cause": e.cause,
                 "events": e.events,
-                "ids": _masked(migration, e.ids),
+                "ids": masking.identities(migration.contract.events.id, e.ids),
             }
             for e in kpi.examples
         ],
@@ -195,11 +203,3 @@ def kpi_document(migration: Migration, name: str, kpi: ComparedKpi, closed: date
 
 def _days(first: date, closed: date | None) -> list[date]:
     return [] if closed is None else [first + timedelta(days=n) for n in range((closed - first).days + 1)]
-
-
-def _masked(migration: Migration, ids: Sequence[str]) -> list[str]:
-    """Return ids as they may be shown: an identity that is personal is replaced by a short hash."""
-    field = migration.schema.field(migration.contract.events.id)
-    if field is None or not field.pii:
-        return list(ids)
-    return [f"masked-{hashlib.sha256(value.encode()).hexdigest()[:12]}" for value in ids]

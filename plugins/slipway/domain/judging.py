@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 from slipway.domain.accounting import Compared, ComparedKpi, Counted, DayTotal
@@ -31,6 +31,7 @@ class Night:
     batch: what is wrong with the baseline, in words; empty when nothing is.
     counted: None when nothing could be counted; compared: None when no closed day could be compared.
     failed_checks: expectations that did not hold, in words; None when they could not run.
+    waiting: KPIs none of whose rows closes on a compared day, with the next day on which one does.
     """
 
     migration: str
@@ -40,6 +41,7 @@ class Night:
     compared: Compared | None
     closed_through: date | None
     failed_checks: tuple[str, ...]
+    waiting: Mapping[str, date] = field(default_factory=dict)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -59,11 +61,24 @@ def day_verdicts(kpi: ComparedKpi, closed_through: date | None) -> Mapping[date,
     return found
 
 
-def days_of_all(kpis: Iterable[Mapping[date, Verdict]]) -> Mapping[date, Verdict]:
-    """Return the worst verdict of each day over all KPIs; a day that one KPI did not show is INCONCLUSIVE."""
+def days_of_all(
+    kpis: Iterable[Mapping[date, Verdict]], closing: Iterable[Collection[date]] | None = None
+) -> Mapping[date, Verdict]:
+    """Return the worst verdict of each day over all KPIs; a day that one KPI did not show is INCONCLUSIVE.
+
+    closing: the days with which rows of each KPI close; on others there is nothing for it to show.
+    """
     each = list(kpis)
     days = sorted({day for one in each for day in one})
-    return {day: worst(one.get(day, Verdict.INCONCLUSIVE) for one in each) for day in days}
+    due = [set(one) for one in closing] if closing is not None else [set(days) for _ in each]
+    return {
+        day: worst(
+            one.get(day, Verdict.INCONCLUSIVE)
+            for one, closes in zip(each, due, strict=True)
+            if day in one or day in closes
+        )
+        for day in days
+    }
 
 
 def kpi_verdict(kpi: ComparedKpi, closed_through: date | None) -> Verdict:
@@ -155,7 +170,15 @@ def _of_the_comparison(night: Night) -> Iterable[Finding]:
                 "Make the batch model's grain unique (dbt's tests say where it is not), run the baseline",
             )
         verdicts = day_verdicts(kpi, night.closed_through)
-        if not verdicts:
+        if name in night.waiting:
+            yield Finding(
+                "row_still_open",
+                Verdict.INCONCLUSIVE if len(night.waiting) == len(night.compared.kpis) else Verdict.PASS,
+                f"{name}: none of its rows closes on a compared day; the next one closes on"
+                f" {spoken(night.waiting[name])}.",
+                "Wait for that day; parity.reconcile_back must reach back to it",
+            )
+        elif not verdicts:
             yield Finding(
                 "nothing_compared",
                 Verdict.INCONCLUSIVE,

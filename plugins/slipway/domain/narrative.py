@@ -15,7 +15,7 @@ Document = Mapping[str, Any]
 WORDS: Mapping[Cause, str] = {
     Cause.DEFINITION: "the batch model computes something else than its own events say",
     Cause.DUPLICATE_IN_BATCH: "{n} {events} twice in the batch",
-    Cause.TIME_BUCKET: "{n} {events} on another day in the stream than in the batch",
+    Cause.TIME_BUCKET: "{n} {events} at another time in the stream than in the batch",
     Cause.VALUE: "{n} {events} with other values in the stream",
     Cause.DIMENSION: "{n} {events} whose looked-up values changed since the stream read them",
     Cause.LATE: "{n} {events} arrived after the accepted {accept_late} and {wait} aside as late",

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from slipway.domain.contract import Observe
 from slipway.domain.evidence import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """With which of the compared, closed days rows of a KPI close; next: the first such day after them."""
+
+    kpi: str
+    days: frozenset[date]
+    next: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +36,20 @@ class Window:
 
 
 def observed(
-    verdicts: Mapping[date, Verdict], closed_through: date | None, observe: Observe, night: Verdict
+    verdicts: Mapping[date, Verdict],
+    closed_through: date | None,
+    observe: Observe,
+    night: Verdict,
+    closing: Sequence[Closing] = (),
 ) -> Window:
     """Return the window as this night's verdicts by closed day make it.
 
     Every day of the run must pass tonight. A night whose check broke or saw too little completes nothing.
+    closing: of every KPI. A day with which no row closes neither counts nor breaks the run, and a KPI counts
+    as seen only when one of its rows has closed within the run.
     """
-    run = _run(verdicts, closed_through)
+    silent = _silent(verdicts, closing)
+    run = [day for day in _run(verdicts, closed_through, silent) if day not in silent]
     missing = []
     if night in (Verdict.ERROR, Verdict.INCONCLUSIVE):
         missing.append(f"tonight's verdict is {night}, so no day counts")
@@ -52,6 +68,11 @@ def observed(
             latest = run[0] if run else closed_through
             when = f"; the next one is {spoken(_next(kind, latest))}" if latest else ""
             missing.append(f"no {kind.replace('_', ' ')} is among them{when}")
+    for one in closing:
+        if run and not one.days & set(run):
+            missing.append(
+                f"no row of {one.kpi} closes in the run; the next one closes on {spoken(one.next)}"
+            )
     return Window(
         days=len(run),
         needed=observe.closed_days,
@@ -66,10 +87,23 @@ def spoken(day: date) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-def _run(verdicts: Mapping[date, Verdict], closed_through: date | None) -> list[date]:
+def _silent(verdicts: Mapping[date, Verdict], closing: Sequence[Closing]) -> frozenset[date]:
+    """Return the days between the first and the last of any KPI with which no row of a KPI closes."""
+    loud = set(verdicts).union(*(one.days for one in closing))
+    until = max((one.next for one in closing), default=None)
+    if not loud or until is None:
+        return frozenset()
+    first = min(loud)
+    days = (first + timedelta(days=n) for n in range((until - first).days))
+    return frozenset(day for day in days if day not in loud)
+
+
+def _run(
+    verdicts: Mapping[date, Verdict], closed_through: date | None, silent: Collection[date]
+) -> list[date]:
     run: list[date] = []
     day = closed_through
-    while day is not None and verdicts.get(day) is Verdict.PASS:
+    while day is not None and (verdicts.get(day) is Verdict.PASS or day in silent):
         run.append(day)
         day -= timedelta(days=1)
     return run

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from slipway.adapters.report.charts import Bar, Fall, heat_map, histogram, waterfall
 from slipway.domain.evidence import Cause
+from slipway.domain.masking import HIDDEN
 from slipway.domain.narrative import (
     Headline,
     causes_of,
@@ -171,8 +172,28 @@ def _fall(cells: Sequence[Mapping[str, Any]]) -> Fall:
 
 
 def _where(kpi: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
-    parts = [cell[column] or "unknown" for column in kpi["grain"] if column != kpi["day_column"]]
-    return " · ".join(parts) or "all"
+    """Return a cell's key in words. The day stands above it; what else a period needs is said here."""
+    parts = [
+        _period(kpi.get("period"), cell[column]) if column == kpi["day_column"] else cell[column] or "unknown"
+        for column in kpi["grain"]
+    ]
+    return " · ".join(part for part in parts if part) or "all"
+
+
+def _period(kind: str | None, value: str) -> str:
+    """Return what tells a period from others that close on the same day, in the business time zone."""
+    if value == HIDDEN:
+        return value
+    began = datetime.fromisoformat(value)
+    match kind:
+        case "minute" | "hour":
+            return f"{began:%H:%M} (UTC{value[-6:]})"
+        case "week":
+            return f"week of {began.day} {began:%B}"
+        case "month":
+            return f"{began:%B %Y}"
+        case _:
+            return ""
 
 
 def _lateness(document: Document) -> dict[str, Any]:
