@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from slipway.adapters.contracts import (
 from slipway.connections import Endpoint, endpoint
 from slipway.domain.contract import Migration
 from slipway.errors import Permanent
-from slipway.ports import Lake, Ledger, Scripts, World
+from slipway.ports import ConnectionSeen, Lake, Ledger, Scripts, World
 
 SQL_DRIVER = "flink-sql-gateway-2.1.3.jar"
 
@@ -114,6 +114,13 @@ def world() -> World:
         expectations=GreatExpectations(kept / "docs"),
         reports=HtmlReports(kept / "reports"),
     )
+
+
+def check_connections() -> Sequence[ConnectionSeen]:
+    """Look at every connection and what is behind it; reaches all systems."""
+    from slipway.adapters.connection_checks import check_connections as check
+
+    return check()
 
 
 @cache

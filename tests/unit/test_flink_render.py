@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from slipway.adapters.contracts import load_migration
-from slipway.adapters.flink.render import Endpoints, FlinkScripts, decoder_schema
+from slipway.adapters.flink.decoding import decoder_schema
+from slipway.adapters.flink.render import Endpoints, FlinkScripts
 from slipway.domain.contract import Migration, compile_migration
 from slipway.errors import Permanent
 
@@ -21,7 +22,9 @@ HERE = Endpoints(
     "jdbc:postgresql://db:5432/lake?user=l",
     "file:///lake",
 )
-THERE = Endpoints("b:1", "jdbc:postgresql://x:1/w", "jdbc:postgresql://x:1/l?user=l", "s3://lake")
+THERE = Endpoints(
+    "b:1", "jdbc:postgresql://x:1/w", "jdbc:postgresql://x:1/l?user=l", "s3://lake", "http://registry:1"
+)
 
 
 @pytest.fixture
@@ -101,22 +104,82 @@ def test_a_quote_in_the_contract_stays_inside_its_literal(jar: Path, flights: Mi
 
 
 def test_docs_do_not_reach_the_decoder(flights: Migration) -> None:
-    text = decoder_schema(flights.schema.text)
+    text = decoder_schema(flights)
 
     assert '"doc"' not in text
     assert [f["name"] for f in json.loads(text)["fields"]] == [field.name for field in flights.event_fields]
 
 
-def test_a_key_that_may_be_null_is_refused_with_a_way_out(jar: Path, flights: Migration) -> None:
+def nullable(flights: Migration) -> Migration:
+    """The flights by tail number as well, which may be null."""
     kpi = flights.contract.kpis["flights_daily"]
-    grain = {**kpi.grain, "tailnum": "tailnum"}
-    kpis = {"flights_daily": kpi.model_copy(update={"grain": grain})}
-    nullable = compile_migration(flights.contract.model_copy(update={"kpis": kpis}), flights.schema)
+    kpis = {"flights_daily": kpi.model_copy(update={"grain": {**kpi.grain, "tailnum": "tailnum"}})}
+    return compile_migration(flights.contract.model_copy(update={"kpis": kpis}), flights.schema)
 
-    with pytest.raises(
-        Permanent, match=r"grain\.tailnum is tailnum, which may be null.*make the field required"
-    ):
-        scripts(jar).revision(nullable, 1, "w")
+
+def test_a_key_that_may_be_null_is_written_under_its_text(jar: Path, flights: Migration) -> None:
+    script = scripts(jar).revision(nullable(flights), 1, "w")
+
+    assert "PRIMARY KEY (`grain_key`) NOT ENFORCED" in script
+    assert "JSON_ARRAY(" in script
+    assert "CAST(`tailnum` AS STRING) NULL ON NULL) AS `$key`" in script
+    assert "MAX(`$tailnum`) AS `tailnum`" in script
+    assert "GROUP BY `$key`;" in script
+
+
+def test_a_key_that_can_not_be_null_needs_no_other(jar: Path, flights: Migration) -> None:
+    script = scripts(jar).revision(flights, 1, "w")
+
+    assert "grain_key" not in script
+    assert "PRIMARY KEY (`flight_date`, `origin`, `carrier`) NOT ENFORCED" in script
+
+
+def test_texts_of_keys_are_bounded_by_what_the_warehouse_can_index(flights: Migration) -> None:
+    bounds = {
+        field["name"]: field.get("at_most_bytes")
+        for field in json.loads(decoder_schema(nullable(flights)))["fields"]
+    }
+
+    assert bounds["event_id"] == 2_400
+    assert bounds["origin"] == bounds["carrier"] == bounds["tailnum"] == 800
+    assert bounds["dest"] is None
+
+
+def revised(flights: Migration) -> Migration:
+    """The flights, the newest version of each event."""
+    latest = flights.contract.events.model_copy(update={"keep": "latest", "version": "flight"})
+    return compile_migration(flights.contract.model_copy(update={"events": latest}), flights.schema)
+
+
+def test_the_newest_version_counts_and_its_state_is_kept_for_ever(jar: Path, flights: Migration) -> None:
+    script = scripts(jar).revision(revised(flights), 1, "w")
+
+    assert "`judge_version`(`flight`, `business_day`, `$in_time`) OVER (" in script
+    assert "PARTITION BY `event_id` ORDER BY `flight` DESC" in script
+    assert "SET 'table.exec.state.ttl' = '0 s';" in script
+    assert "`first_seen`" not in script
+    assert "`event_version`" in scripts(jar).ingest(revised(flights), 1)
+
+
+def written_in_avro(flights: Migration) -> Migration:
+    events = flights.contract.events.model_copy(update={"format": "avro"})
+    return compile_migration(flights.contract.model_copy(update={"events": events}), flights.schema)
+
+
+def test_avro_asks_the_registry_that_is_no_part_of_the_meaning(jar: Path, flights: Migration) -> None:
+    avro = written_in_avro(flights)
+
+    assert "'http://registry:1'" in scripts(jar, THERE).revision(avro, 1, "w")
+    assert "DecodeAvro" in scripts(jar, THERE).ingest(avro, 1)
+    elsewhere = replace(THERE, registry="http://other:2")
+    assert scripts(jar, elsewhere).revision_digest(avro) == scripts(jar, THERE).revision_digest(avro)
+    assert scripts(jar, elsewhere).ingest_digest(avro) == scripts(jar, THERE).ingest_digest(avro)
+    assert scripts(jar).revision_digest(flights) != scripts(jar).revision_digest(avro)
+
+
+def test_avro_without_a_registry_is_refused(jar: Path, flights: Migration) -> None:
+    with pytest.raises(Permanent, match="set the connection slipway_registry"):
+        scripts(jar, replace(HERE, registry="")).revision(written_in_avro(flights), 1, "w")
 
 
 def test_instants_are_written_through_the_function_that_keeps_them_exact(

@@ -73,7 +73,7 @@ def revision_tables(migration: Migration, revision: int) -> tuple[LakeTable, ...
 
 
 def _version(migration: Migration) -> tuple[tuple[str, str, str], ...]:
-    """Return bronze's column of what tells several records of one id apart; none where the first one counts."""
+    """Return the column of bronze that tells records of one id apart; none where the first of them counts."""
     version = migration.contract.events.version
     field = migration.schema.field(version) if version is not None else None
     if field is None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+GRAIN_KEY = "grain_key"
+"""The key as text, a JSON array, in stream tables of KPIs whose grain may hold NULL; readers never see it."""
+
 
 def bronze(migration: str) -> str:
     """Return the lake table that holds every record as it came."""

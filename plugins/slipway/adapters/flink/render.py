@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,10 +11,13 @@ from typing import Any
 
 import jinja2
 
+from slipway.adapters.flink.decoding import decoder_schema
+from slipway.adapters.flink.kpis import dimension_parts, kpi_parts
 from slipway.domain import derive, names
+from slipway.domain.closing import span
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest, digest_of
-from slipway.domain.rendering import quoted, sql_type, text_literal
+from slipway.domain.rendering import quoted, text_literal
 from slipway.errors import Permanent
 from slipway.ports import Amendment
 
@@ -25,20 +27,26 @@ class Endpoints:
     """Where the jobs find their systems, as seen from Flink; users but no passwords (see PGPASSFILE).
 
     kafka: bootstrap servers. warehouse: JDBC URL of the warehouse without a user. catalog: JDBC URL of the
-    lake's catalog with its user. lake: location of the lake's files.
+    lake's catalog with its user. lake: location of the lake's files. registry: base URL of the schema
+    registry's Confluent API; needed for Avro alone.
     """
 
     kafka: str
     warehouse: str
     catalog: str
     lake: str
+    registry: str = ""
 
 
-DIMENSION_ROWS, DIMENSION_SECONDS = 20_000, 3_600
-"""How many keys of a dimension a subtask keeps, and how long."""
+DEAD_LETTER_BYTES = 16 * 1024 * 1024
+"""The largest dead letter that is sent; its topic takes as much."""
 
 _NOWHERE = Endpoints(
-    "kafka", "jdbc:postgresql://warehouse/warehouse", "jdbc:postgresql://lake/lake", "file:///lake"
+    "kafka",
+    "jdbc:postgresql://warehouse/warehouse",
+    "jdbc:postgresql://lake/lake",
+    "file:///lake",
+    "http://registry",
 )
 
 
@@ -76,9 +84,7 @@ class FlinkScripts:
         looked_up = [
             names.dimension_column(dimension, field) for dimension, field, _ in migration.dimension_fields
         ]
-        side_tables = {
-            name: f"side.{names.side_table(name, revision, amendment.id)}" for name in migration.kpis
-        }
+        first, last = span(migration, amendment.days)
         return self._jinja.get_template("amend.sql.j2").render(
             endpoints=self._endpoints,
             job_name=f"{names.revision_job(migration.name, revision)}-amend-{amendment.id}",
@@ -86,13 +92,17 @@ class FlinkScripts:
             warehouse_url=f"{self._endpoints.warehouse}?user={writer}&reWriteBatchedInserts=true",
             id=contract.events.id,
             event_columns=[field.name for field in migration.event_fields] + looked_up,
-            days=[day.isoformat() for day in amendment.days],
+            version=contract.events.version,
+            first_day=first.isoformat(),
+            last_day=last.isoformat(),
+            places=f"side.{names.side_events(migration.name, revision, amendment.id)}",
             silver=names.silver(migration.name, revision),
             silver_snapshot=silver_snapshot,
             late=names.late(migration.name, revision),
             late_snapshot=amendment.late_snapshot,
             kpis=[
-                {**_kpi(migration, name, revision), "relation": side_tables[name]} for name in migration.kpis
+                kpi_parts(kpi, f"side.{names.side_table(name, revision, amendment.id)}")
+                for name, kpi in migration.kpis.items()
             ],
         )
 
@@ -104,7 +114,7 @@ class FlinkScripts:
         """Return the digest of what gives a revision's rows their meaning, wherever and whenever it runs."""
         return digest_of(
             {
-                "parity": migration.parity_digest,
+                "rows": migration.rows_digest,
                 "script": self._revision(migration, 0, "writer", _NOWHERE),
                 "decode": self._decoder(),
             }
@@ -127,6 +137,8 @@ class FlinkScripts:
             bronze=names.bronze(migration.name),
             dlq_topic=names.dlq_topic(migration.contract.events.topic),
             schema_id=schema_id,
+            version=migration.contract.events.version,
+            dead_letter_bytes=DEAD_LETTER_BYTES,
         )
 
     def _revision(self, migration: Migration, revision: int, writer: str, endpoints: Endpoints) -> str:
@@ -141,13 +153,18 @@ class FlinkScripts:
             job_name=names.revision_job(migration.name, revision),
             with_headers=False,
             zone=migration.zone.key,
+            keep=contract.events.keep,
+            version=contract.events.version,
             state_ttl=_flink_span(derive.state_ttl(migration).value),
             accept_late_seconds=contract.parity.accept_late // timedelta(seconds=1),
             warehouse_url=url,
             fields=fields,
             event_columns=fields + looked_up,
-            dimensions=[_dimension(migration, name, url) for name in contract.dimensions],
-            kpis=[_kpi(migration, name, revision) for name in migration.kpis],
+            dimensions=[dimension_parts(migration, name, url) for name in contract.dimensions],
+            kpis=[
+                kpi_parts(kpi, f"stream.{names.stream_table(name, revision)}")
+                for name, kpi in migration.kpis.items()
+            ],
             silver=names.silver(migration.name, revision),
             late=names.late(migration.name, revision),
             rejected=names.rejected(migration.name, revision),
@@ -156,84 +173,21 @@ class FlinkScripts:
 
 def _source(migration: Migration, endpoints: Endpoints) -> Mapping[str, Any]:
     events = migration.contract.events
-    if events.format != "json":
-        raise Permanent(f"events.format is {events.format}, but only json can be decoded so far")
+    if events.format == "avro" and not endpoints.registry:
+        raise Permanent(
+            "events.format is avro, but no schema registry is known to ask for the writers' schemas; "
+            "set the connection slipway_registry"
+        )
     return {
         "endpoints": endpoints,
         "topic": events.topic,
-        "schema": decoder_schema(migration.schema.text),
+        "format": events.format,
+        "schema": decoder_schema(migration),
         "id": events.id,
         "time": events.time,
         "ahead_at_most_millis": events.ahead_at_most // timedelta(milliseconds=1),
         "checkpoint_interval": _flink_span(derive.checkpoint_interval().value),
     }
-
-
-def decoder_schema(text: str) -> str:
-    """Return the schema as the decoder needs it: without docs, so that mending a comment changes no job."""
-    return json.dumps(_without_docs(json.loads(text)), separators=(",", ":"), ensure_ascii=False)
-
-
-def _without_docs(node: Any) -> Any:
-    match node:
-        case dict():
-            return {
-                key: _without_docs(value) for key, value in node.items() if key not in ("doc", "namespace")
-            }
-        case list():
-            return [_without_docs(value) for value in node]
-        case _:
-            return node
-
-
-def _dimension(migration: Migration, name: str, url: str) -> Mapping[str, Any]:
-    dimension = migration.contract.dimensions[name]
-    key = migration.schema.field(dimension.key)
-    if key is None:
-        raise Permanent(f"dimensions.{name}.key: the event schema has no field {dimension.key}")
-    relation = ".".join(quoted(part, "postgres") for part in dimension.relation.split("."))
-    columns = ", ".join(quoted(field, "postgres") for field in dimension.fields)
-    condition = f"{quoted(dimension.key, 'postgres')} = CAST(? AS {sql_type(key.type, 'postgres')})"
-    literal = {
-        "url": url,
-        "query": f"SELECT {columns} FROM {relation} WHERE {condition}",  # noqa: S608 - quoted above
-        "fields": dict(dimension.fields),
-        "rows": DIMENSION_ROWS,
-        "seconds": DIMENSION_SECONDS,
-    }
-    return {
-        "key": dimension.key,
-        "literal": json.dumps(literal, separators=(",", ":")),
-        "column": f"${name}",
-        "fields": [(field, names.dimension_column(name, field)) for field in dimension.fields],
-    }
-
-
-def _kpi(migration: Migration, name: str, revision: int) -> Mapping[str, Any]:
-    kpi = migration.kpis[name]
-    for part in kpi.grain:
-        if part.source.nullable:
-            raise Permanent(
-                f"kpis.{name}.grain.{part.name} is {part.source.name}, which may be null, but a key can't "
-                "hold null in the stream table; make the field required in the event schema, or leave it out "
-                "of the grain"
-            )
-    grain, measures = kpi.select("flink")
-    return {
-        "sink": f"kpi_{name}",
-        "relation": f"stream.{names.stream_table(name, revision)}",
-        "columns": [(column, _sink_type(kind)) for column, kind in kpi.column_types()],
-        "key": [column for column, _ in grain],
-        "grain": [sql for _, sql in grain],
-        "select": [
-            (column, f"`as_jdbc_timestamp`({sql})" if kind == "timestamp" else sql)
-            for (column, sql), (_, kind) in zip(grain + measures, kpi.column_types(), strict=True)
-        ],
-    }
-
-
-def _sink_type(kind: str) -> str:
-    return "TIMESTAMP(6)" if kind == "timestamp" else sql_type(kind, "flink")
 
 
 def _flink_span(span: object) -> str:

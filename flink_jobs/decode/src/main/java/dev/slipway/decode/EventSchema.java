@@ -44,6 +44,7 @@ final class EventSchema {
 
     /**
      * One field. precision: digits of a decimal, or 3 and 6 for an instant in milli- and microseconds.
+     * longest: bytes that a text may take in a key of the warehouse, 0 when it is in none.
      * fallback: the schema's default for an absent field, null when there is none (or it is null).
      */
     record Field(
@@ -55,6 +56,7 @@ final class EventSchema {
             Set<String> symbols,
             int precision,
             int scale,
+            int longest,
             JsonNode fallback) {
 
         DataType type() {
@@ -123,6 +125,7 @@ final class EventSchema {
                 symbols(type),
                 "timestamp-micros".equals(type.path("logicalType").asText()) ? 6 : type.path("precision").asInt(3),
                 type.path("scale").asInt(0),
+                node.path("at_most_bytes").asInt(0),
                 fallback.isMissingNode() || fallback.isNull() ? null : fallback);
     }
 
@@ -173,13 +176,14 @@ final class EventSchema {
         return field;
     }
 
-    /** ROW(fields..., `$reason` STRING), all nullable. */
-    DataType rowType() {
+    /** ROW(fields..., `$reason` STRING, more...), all nullable. */
+    DataType rowType(DataTypes.Field... more) {
         List<DataTypes.Field> row = new ArrayList<>();
         for (Field field : fields) {
             row.add(DataTypes.FIELD(field.name(), field.type()));
         }
         row.add(DataTypes.FIELD(REASON, DataTypes.STRING()));
+        row.addAll(List.of(more));
         return DataTypes.ROW(row).bridgedTo(RowData.class);
     }
 }

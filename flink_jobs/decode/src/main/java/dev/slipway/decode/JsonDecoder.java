@@ -2,13 +2,17 @@ package dev.slipway.decode;
 
 import java.io.IOException;
 import java.math.BigDecimal;
+import java.math.BigInteger;
+import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
 import java.time.LocalDate;
 import java.util.Arrays;
+import java.util.regex.Pattern;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonFactory;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.exc.StreamConstraintsException;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.table.api.ValidationException;
 import org.apache.flink.table.data.DecimalData;
 import org.apache.flink.table.data.GenericRowData;
@@ -20,25 +24,20 @@ import org.apache.flink.table.data.TimestampData;
  * twice is refused, fields the schema does not know are skipped. Not thread-safe; each task has its own.
  */
 final class JsonDecoder implements Decoder {
+    private static final Pattern NUMBER = Pattern.compile("-?[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?");
+    private static final int LONGEST_NUMBER = 1_000;
+
+    private final EventRules rules;
     private final EventSchema schema;
-    private final EventSchema.Field id;
-    private final EventSchema.Field time;
-    private final long aheadAtMostMillis;
     private final JsonFactory json =
             JsonFactory.builder().disable(JsonFactory.Feature.INTERN_FIELD_NAMES).build();
     private final boolean[] seen;
-    private final int width;
 
-    JsonDecoder(EventSchema schema, String id, String time, long aheadAtMostMillis) {
-        this.schema = schema;
-        this.id = schema.require(id);
-        this.time = schema.require(time);
-        this.aheadAtMostMillis = aheadAtMostMillis;
-        this.width = schema.fields().size();
-        this.seen = new boolean[width];
-        if (this.time.kind() != EventSchema.Kind.TIMESTAMP) {
-            throw new ValidationException("field " + time + " is the event's time, so it must be an instant");
-        }
+    /** @throws ValidationException when a field's default is no value of the field */
+    JsonDecoder(EventRules rules) {
+        this.rules = rules;
+        this.schema = rules.schema();
+        this.seen = new boolean[schema.fields().size()];
         checkFallbacks();
     }
 
@@ -56,7 +55,7 @@ final class JsonDecoder implements Decoder {
 
     @Override
     public GenericRowData decode(byte[] value, long arrivedAtMillis) {
-        GenericRowData row = new GenericRowData(width + 1);
+        GenericRowData row = rules.row();
         String reason;
         try {
             read(value, arrivedAtMillis, row);
@@ -69,10 +68,7 @@ final class JsonDecoder implements Decoder {
             // The parser meets arbitrary bytes here; whatever it stumbles over, the record is at fault.
             reason = "not json";
         }
-        GenericRowData rejected = new GenericRowData(width + 1);
-        rejected.setField(id.index(), row.getField(id.index()));
-        rejected.setField(width, StringData.fromString(reason));
-        return rejected;
+        return rules.refused(row, reason);
     }
 
     private void read(byte[] value, long arrivedAtMillis, GenericRowData row) throws IOException, Rejected {
@@ -112,7 +108,7 @@ final class JsonDecoder implements Decoder {
             throw first;
         }
         complete(row);
-        checkTime(row, arrivedAtMillis);
+        rules.check(row, arrivedAtMillis);
     }
 
     /** The parser would guess UTF-16 and UTF-32 from zeros and marks; a record is UTF-8 without a mark. */
@@ -171,33 +167,23 @@ final class JsonDecoder implements Decoder {
                 throw new Rejected("missing field " + field.name());
             }
         }
-        if (row.isNullAt(id.index())) {
-            throw new Rejected("missing field " + id.name());
-        }
-        if (row.isNullAt(time.index())) {
-            throw new Rejected("missing field " + time.name());
-        }
     }
 
+    /** A default is written as Avro has it: a decimal as its bytes, a date as days since 1970. */
     private Object fallback(EventSchema.Field field) throws IOException, Rejected {
-        try (JsonParser parser = field.fallback().traverse()) {
+        JsonNode given = field.fallback();
+        if (field.kind() == EventSchema.Kind.DECIMAL && given.isTextual() && !given.asText().isEmpty()) {
+            byte[] unscaled = given.asText().getBytes(StandardCharsets.ISO_8859_1);
+            return EventRules.decimal(
+                    field, new BigDecimal(new BigInteger(unscaled), field.scale()), given.asText());
+        }
+        if (field.kind() == EventSchema.Kind.DATE && given.isInt()) {
+            return EventRules.date(field, LocalDate.ofEpochDay(given.asInt()), given.asText());
+        }
+        try (JsonParser parser = given.traverse()) {
             parser.nextToken();
             return convert(field, parser);
         }
-    }
-
-    private void checkTime(GenericRowData row, long arrivedAtMillis) throws Rejected {
-        long at = row.getTimestamp(time.index(), time.precision()).getMillisecond();
-        if (at - arrivedAtMillis > aheadAtMostMillis) {
-            throw new Rejected(time.name() + " is more than " + span(aheadAtMostMillis) + " ahead of its arrival");
-        }
-    }
-
-    private static String span(long millis) {
-        if (millis % 3_600_000 == 0) {
-            return millis / 3_600_000 + " h";
-        }
-        return millis % 60_000 == 0 ? millis / 60_000 + " min" : millis / 1_000.0 + " s";
     }
 
     private Object convert(EventSchema.Field field, JsonParser parser) throws IOException, Rejected {
@@ -231,29 +217,7 @@ final class JsonDecoder implements Decoder {
         if (token != JsonToken.VALUE_STRING) {
             throw wrong(field, parser);
         }
-        String text = parser.getText();
-        if (field == id && text.isEmpty()) {
-            throw new Rejected(field.name() + ": '' is no identity");
-        }
-        for (int i = 0; i < text.length(); i++) {
-            char c = text.charAt(i);
-            if (c == 0) {
-                throw Rejected.because(field, text, "holds a NUL character, which no table can store");
-            }
-            if (Character.isSurrogate(c)) {
-                boolean pair = Character.isHighSurrogate(c)
-                        && i + 1 < text.length()
-                        && Character.isLowSurrogate(text.charAt(i + 1));
-                if (!pair) {
-                    throw Rejected.because(field, text, "holds half a surrogate pair, which is not text");
-                }
-                i++;
-            }
-        }
-        if (field.kind() == EventSchema.Kind.ENUM && !field.symbols().contains(text)) {
-            throw Rejected.because(field, text, "is not one of " + String.join(", ", field.symbols()));
-        }
-        return StringData.fromString(text);
+        return rules.text(field, parser.getText());
     }
 
     private static long integer(EventSchema.Field field, JsonParser parser, JsonToken token, long least, long most)
@@ -283,19 +247,21 @@ final class JsonDecoder implements Decoder {
         return value;
     }
 
+    /** A number, or its digits as text, which is how senders keep them from becoming a double on their way. */
     private static DecimalData decimal(EventSchema.Field field, JsonParser parser, JsonToken token)
             throws IOException, Rejected {
-        if (!token.isNumeric()) {
+        if (token.isNumeric()) {
+            return EventRules.decimal(field, parser.getDecimalValue(), parser.getText());
+        }
+        String text = parser.getText();
+        if (token != JsonToken.VALUE_STRING || text.length() > LONGEST_NUMBER || !NUMBER.matcher(text).matches()) {
             throw wrong(field, parser);
         }
-        BigDecimal value = parser.getDecimalValue().stripTrailingZeros();
-        long whole = (long) value.precision() - value.scale();
-        // Checked before any rescaling: 1e999999999 would be written out digit by digit.
-        if (value.signum() != 0 && (whole > field.precision() - field.scale() || value.scale() > field.scale())) {
-            String type = "decimal(" + field.precision() + "," + field.scale() + ")";
-            throw Rejected.because(field, parser.getText(), "does not fit into " + type);
+        try {
+            return EventRules.decimal(field, new BigDecimal(text), text);
+        } catch (NumberFormatException e) { // an exponent beyond 32 bits
+            throw wrong(field, parser);
         }
-        return DecimalData.fromBigDecimal(value, field.precision(), field.scale());
     }
 
     private static TimestampData instant(EventSchema.Field field, JsonParser parser, JsonToken token)
@@ -313,10 +279,7 @@ final class JsonDecoder implements Decoder {
         } else {
             throw wrong(field, parser);
         }
-        if (instant.getMillisecond() < Instants.EARLIEST || instant.getMillisecond() > Instants.LATEST) {
-            throw Rejected.because(field, parser.getText(), "is outside the years 1 to 9999");
-        }
-        return instant;
+        return EventRules.instant(field, instant, parser.getText());
     }
 
     private static int date(EventSchema.Field field, JsonParser parser, JsonToken token) throws IOException, Rejected {
@@ -324,11 +287,7 @@ final class JsonDecoder implements Decoder {
             throw wrong(field, parser);
         }
         try {
-            LocalDate day = LocalDate.parse(parser.getText());
-            if (day.getYear() < 1 || day.getYear() > 9999) {
-                throw Rejected.because(field, parser.getText(), "is outside the years 1 to 9999");
-            }
-            return (int) day.toEpochDay();
+            return EventRules.date(field, LocalDate.parse(parser.getText()), parser.getText());
         } catch (DateTimeException e) {
             throw wrong(field, parser);
         }

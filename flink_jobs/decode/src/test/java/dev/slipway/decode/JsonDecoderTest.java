@@ -37,7 +37,7 @@ class JsonDecoderTest {
     private final JsonDecoder decoder = decoder(SCHEMA);
 
     private static JsonDecoder decoder(String schema) {
-        return new JsonDecoder(EventSchema.parse(schema), "event_id", "event_time", 86_400_000);
+        return new JsonDecoder(new EventRules(EventSchema.parse(schema), "event_id", "event_time", 86_400_000, 0));
     }
 
     private GenericRowData decode(String value) {
