@@ -49,12 +49,13 @@ def observed(
     as seen only when one of its rows has closed within the run.
     """
     silent = _silent(verdicts, closing)
-    run = [day for day in _run(verdicts, closed_through, silent) if day not in silent]
+    walked = _run(verdicts, closed_through, silent)
+    run = [day for day in walked if day not in silent]
     missing = []
     if night in (Verdict.ERROR, Verdict.INCONCLUSIVE):
         missing.append(f"tonight's verdict is {night}, so no day counts")
         run = []
-    breaker = (run[-1] if run else (closed_through or date.min) + timedelta(days=1)) - timedelta(days=1)
+    breaker = (walked[-1] if walked else (closed_through or date.min) + timedelta(days=1)) - timedelta(days=1)
     if len(run) < observe.closed_days:
         lacking = observe.closed_days - len(run)
         missing.append(
@@ -70,9 +71,7 @@ def observed(
             missing.append(f"no {kind.replace('_', ' ')} is among them{when}")
     for one in closing:
         if run and not one.days & set(run):
-            missing.append(
-                f"no row of {one.kpi} closes in the run; the next one closes on {spoken(one.next)}"
-            )
+            missing.append(f"no row of {one.kpi} closes in the run; the next one does on {spoken(one.next)}")
     return Window(
         days=len(run),
         needed=observe.closed_days,
