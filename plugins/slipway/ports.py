@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from slipway.domain.accounting import Compared, ComparedKpi, Counted
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance, Digest, Verdict
-from slipway.domain.measures import CompiledKpi
 from slipway.domain.states import Blocker, State
 from slipway.errors import Retryable
+
+if TYPE_CHECKING:  # brings sqlglot, which the parsing of DAGs does without
+    from slipway.domain.measures import CompiledKpi
 
 # --- time -------------------------------------------------------------------------------------------------
 
@@ -30,6 +32,29 @@ class Clock(Protocol):
     def pause(self, span: timedelta) -> None:
         """Wait before something that can't call us is looked at again."""
         ...
+
+
+# --- connections ------------------------------------------------------------------------------------------
+
+
+class ConnectionState(StrEnum):
+    """What became of looking at a connection."""
+
+    OK = "ok"
+    ABSENT = "absent"
+    UNREACHABLE = "unreachable"
+    LACKING = "not enough"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSeen:
+    """One Airflow connection and the system behind it. fix: what to do; empty when all is well."""
+
+    conn_id: str
+    state: ConnectionState
+    seen: str
+    wanted: str
+    fix: str
 
 
 # --- topics and schemas -----------------------------------------------------------------------------------

@@ -87,6 +87,13 @@ class KafkaTopics:
             _done(self._admin.describe_cluster(request_timeout=SECONDS), "describe the cluster").cluster_id
         )
 
+    def authority(self) -> tuple[str, int, frozenset[str]]:
+        """Return (cluster id, brokers, names of what this user may do with the cluster)."""
+        asked = self._admin.describe_cluster(include_authorized_operations=True, request_timeout=SECONDS)
+        found = _done(asked, "describe the cluster")
+        operations = frozenset(operation.name for operation in found.authorized_operations or ())
+        return str(found.cluster_id), len(found.nodes), operations
+
     def brokers(self) -> int:
         """Return how many brokers are up."""
         return len(_done(self._admin.describe_cluster(request_timeout=SECONDS), "describe the cluster").nodes)

@@ -24,9 +24,9 @@ from slipway.app.provision_steps import (
 )
 from slipway.app.saved_plan import SavedPlan, refuse_if_moved, save
 from slipway.domain.contract import Migration
-from slipway.errors import Permanent
+from slipway.errors import Permanent, Retryable
 from slipway.faults import fail_at
-from slipway.ports import Actor, World
+from slipway.ports import Actor, ConnectionSeen, ConnectionState, World
 
 
 def plan(migration: Migration, world: World) -> tuple[Step, ...]:
@@ -59,6 +59,28 @@ def apply(
             _carry_out(step, migration, world, by)
             fail_at(f"provision.{type(step).__name__}.done")
     return steps
+
+
+def refuse_connections(seen: Sequence[ConnectionSeen]) -> None:
+    """Raise unless every connection is well, with a line for each that is not.
+
+    Retryable when the systems only do not answer, Permanent when somebody must change something.
+    """
+    bad = [one for one in seen if one.state is not ConnectionState.OK]
+    if not bad:
+        return
+    told = "nothing can be planned before these connections are well:\n" + "\n".join(
+        f"  {one.conn_id}: {one.state.value}: {one.seen}; wanted {one.wanted}; {one.fix}" for one in bad
+    )
+    if all(one.state is ConnectionState.UNREACHABLE for one in bad):
+        raise Retryable(told)
+    raise Permanent(told)
+
+
+def connections_table(seen: Sequence[ConnectionSeen]) -> str:
+    """Return a line for each connection."""
+    width = max((len(one.conn_id) for one in seen), default=0)
+    return "\n".join(f"{one.conn_id.ljust(width)}  {one.state.value}: {one.seen}" for one in seen)
 
 
 def table(steps: Sequence[Step]) -> str:

@@ -1,25 +1,103 @@
-"""Verbs about what a contract makes of the world: the plan."""
+"""Verbs about what a contract makes of the world: plan and apply."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slipway import bootstrap
-from slipway.cli.verbs import DONE, Verbs, print_json
+from slipway.cli.verbs import DONE, NO, Verbs, operator, print_json
+from slipway.errors import Permanent
+
+if TYPE_CHECKING:
+    from slipway.app.provision_steps import Step
+    from slipway.app.saved_plan import SavedPlan
+    from slipway.ports import ConnectionSeen
 
 
 def add(verbs: Verbs) -> None:
-    """Add plan."""
-    verbs.add("plan", _plan, "Print what provisioning would do, and why; changes nothing.")
+    """Add plan and apply."""
+    plan = verbs.add(
+        "plan",
+        _plan,
+        "Print what provisioning would do, why, and whether it is safe; changes nothing. "
+        "Exit code 1 when a step is refused.",
+    )
+    plan.add_argument("--out", type=Path, metavar="FILE", help="keep the plan, for `slipway apply --plan`")
+    apply = verbs.add(
+        "apply",
+        _apply,
+        "Carry out a plan that was kept; refused when the contract or the world has moved since.",
+    )
+    apply.add_argument(
+        "--plan", type=Path, metavar="FILE", required=True, help="what `slipway plan --out` wrote"
+    )
+    apply.add_argument(
+        "--confirm", action="store_true", help="also do the steps that the plan says need confirmation"
+    )
 
 
 def _plan(given: argparse.Namespace) -> int:
     from slipway.app import provision
+    from slipway.app.provision_steps import Safety
+    from slipway.app.saved_plan import save
 
-    steps = provision.plan(bootstrap.migration(given.migration), bootstrap.world())
+    connections, steps = _look(given.migration)
+    saved = save(bootstrap.migration(given.migration), steps)
+    if given.out:
+        given.out.write_text(json.dumps(saved.to_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
     if given.json:
-        print_json([{"step": type(step).__name__, **asdict(step)} for step in steps])
+        print_json(
+            {
+                "fingerprint": saved.fingerprint,
+                "connections": [
+                    {"connection": one.conn_id, "state": one.state.value, "seen": one.seen, "fix": one.fix}
+                    for one in connections
+                ],
+                "steps": saved.steps,
+            }
+        )
     else:
+        print(provision.connections_table(connections))
+        print()
         print(provision.table(steps))
+        print(f"\nfingerprint {saved.fingerprint[:12]}" + (f", kept in {given.out}" if given.out else ""))
+    return NO if any(step.safety is Safety.REFUSED for step in steps) else DONE
+
+
+def _apply(given: argparse.Namespace) -> int:
+    from slipway.app import provision
+
+    saved = _read(given.plan)
+    provision.refuse_connections(bootstrap.check_connections())
+    migration, world = bootstrap.migration(given.migration), bootstrap.world()
+    done = provision.apply(migration, saved, world, operator(), confirmed=given.confirm)
+    if given.json:
+        print_json({"fingerprint": saved.fingerprint, "done": [step.what for step in done]})
+    else:
+        print("\n".join(f"done  {step.what}" for step in done) or "nothing was left to do")
     return DONE
+
+
+def _look(name: str) -> tuple[Sequence[ConnectionSeen], Sequence[Step]]:
+    from slipway.app import provision
+
+    migration = bootstrap.migration(name)
+    connections = bootstrap.check_connections()
+    provision.refuse_connections(connections)
+    return connections, provision.plan(migration, bootstrap.world())
+
+
+def _read(path: Path) -> SavedPlan:
+    from slipway.app.saved_plan import SavedPlan
+
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise Permanent(
+            f"the plan {path} can't be read: {error}; make one with `slipway plan <migration> --out FILE`"
+        ) from error
+    return SavedPlan.from_json(document)

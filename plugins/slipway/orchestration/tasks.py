@@ -45,15 +45,21 @@ def _actor() -> Actor:
 
 @task
 def provision(migration: str) -> None:
-    """Plan, print, apply."""
+    """Look at the connections, plan, print, apply."""
     from slipway.app import provision as use_case
+    from slipway.app.saved_plan import SavedPlan
 
+    params = _params()
+    kept = SavedPlan.from_json(params["plan"]) if params["plan"] else None
+    connections = bootstrap.check_connections()
+    print(use_case.connections_table(connections))
+    use_case.refuse_connections(connections)
     world, contract = bootstrap.world(), bootstrap.migration(migration)
     world.ledger.upgrade()
     steps = use_case.plan(contract, world)
     print(use_case.table(steps))
-    if not _params()["dry_run"]:
-        use_case.apply(contract, steps, world, _actor())
+    if not params["dry_run"]:
+        use_case.apply(contract, kept or steps, world, _actor(), confirmed=params["confirm"])
 
 
 @task
