@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from slipway.domain.avro import Field
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance, Cause, Digest
-from slipway.domain.measures import CompiledKpi, CompiledMeasure
 from slipway.errors import Permanent
+
+if TYPE_CHECKING:  # brings sqlglot, which the parsing of DAGs does without
+    from slipway.domain.measures import CompiledKpi, CompiledMeasure
 
 STEPS: tuple[Cause, ...] = tuple(cause for cause in Cause if cause not in (Cause.DEFINITION, Cause.ENGINE))
 """Causes that change the set of events, in the order of the walk; the step of a cause counts from 1."""

@@ -11,10 +11,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.domain.avro import EventSchema
-from slipway.domain.measures import CompiledKpi
+
+if TYPE_CHECKING:  # brings sqlglot, which the parsing of DAGs does without
+    from slipway.domain.measures import CompiledKpi
 
 HIDDEN = "(masked)"
 """Stands where a personal value would be; NULL stays NULL, for what is absent gives nothing away."""
