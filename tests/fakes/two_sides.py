@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -30,11 +30,17 @@ SCHEMA = """{"type": "record", "name": "Trip", "fields": [
  {"name": "started", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When, UTC"},
  {"name": "zone", "type": ["null", "string"], "doc": "Where; null when unknown"},
  {"name": "fare", "type": ["null", "int"], "doc": "Cents"},
- {"name": "miles", "type": ["null", "double"], "doc": "Miles"}]}"""
+ {"name": "miles", "type": ["null", "double"], "doc": "Miles"},
+ {"name": "version", "type": "int", "doc": "Grows with every revision"}]}"""
 
 
-def migration(**parity: Any) -> Migration:
-    """Return the compiled migration `trips`; keywords replace parts of `parity`."""
+def migration(
+    *, keep: str = "first", schema: str = SCHEMA, kpis: Mapping[str, str] | None = None, **parity: Any
+) -> Migration:
+    """Return the compiled migration `trips`; keywords replace parts of `parity`.
+
+    kpis: names of KPIs and the grain function of their time, such as {"trips_hourly": "hour(started)"}.
+    """
     contract = {
         "migration": "trips",
         "description": "Trips by day and zone",
@@ -45,6 +51,7 @@ def migration(**parity: Any) -> Migration:
             "key": ("rider",),
             "id": "trip_id",
             "time": "started",
+            **({"keep": "latest", "version": "version"} if keep == "latest" else {}),
             "traffic": {"peak_per_second": 10, "mean_bytes": 100},
         },
         "parity": {
@@ -56,8 +63,8 @@ def migration(**parity: Any) -> Migration:
         },
         "dimensions": {"cabs": {"relation": "ops.cabs", "key": "rider", "fields": {"weight": "long"}}},
         "kpis": {
-            "trips_daily": {
-                "grain": {"day": "day(started)", "zone": "zone"},
+            name: {
+                "grain": {"day": time, "zone": "zone"},
                 "segments": ("zone",),
                 "measures": {
                     "trips": {"count": "*"},
@@ -69,12 +76,13 @@ def migration(**parity: Any) -> Migration:
                     "dearest": {"max": "fare"},
                     "mean_miles": {"avg": "miles"},
                 },
-                "batch": {"model": "trips_daily", "events": "trip_events"},
+                "batch": {"model": name, "events": "trip_events"},
             }
+            for name, time in (kpis or {"trips_daily": "day(started)"}).items()
         },
         "gates": {"observe": {"closed_days": 2}, "sign_offs": {"data_owner": 1}},
     }
-    return compile_migration(Contract.model_validate(contract), parse_schema(SCHEMA))
+    return compile_migration(Contract.model_validate(contract), parse_schema(schema))
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,7 @@ class Trip:
     fare: int | None
     miles: float | None
     cabs__weight: int | None
+    version: int = 1
 
     def but(self, **changes: Any) -> Trip:
         return dataclasses.replace(self, **changes)
@@ -106,11 +115,16 @@ class TwoSides:
     rejected: list[dict[str, Any]] = field(default_factory=list)
     bronze: list[dict[str, Any]] = field(default_factory=list)
     amended: list[int] = field(default_factory=list)
+    amended_days: list[date] = field(default_factory=list)
     days: int = 3
+    closed: int | None = None
+    batch_events: str = "SELECT * FROM batch_rows"
     batch_rows: str = "SELECT * FROM folded"
     stream_rows: str = "SELECT * FROM folded"
 
-    def arrive(self, trip_id: str | None, at: datetime | None = None, reason: str | None = None) -> int:
+    def arrive(
+        self, trip_id: str | None, at: datetime | None = None, reason: str | None = None, version: int = 1
+    ) -> int:
         """Append a record to bronze and return its offset."""
         offset = len(self.bronze)
         self.bronze.append(
@@ -119,16 +133,18 @@ class TwoSides:
                 "kafka_offset": offset,
                 "arrived_at": at or datetime(2026, 3, 1, 6, tzinfo=UTC) + timedelta(seconds=offset),
                 "event_id": trip_id,
+                "event_version": None if trip_id is None else version,
                 "reason": reason,
             }
         )
         return offset
 
     def accept(self, trip: Trip, at: datetime | None = None) -> None:
-        self.silver.append((trip, self.arrive(trip.trip_id, at)))
+        self.silver.append((trip, self.arrive(trip.trip_id, at, version=trip.version)))
 
     def come_late(self, trip: Trip) -> int:
-        offset = self.arrive(trip.trip_id, self.migration.closes_at(self._day(trip)) + timedelta(hours=1))
+        at = self.migration.closes_at(self._day(trip)) + timedelta(hours=1)
+        offset = self.arrive(trip.trip_id, at, version=trip.version)
         self.late.append((trip, offset))
         return offset
 
@@ -143,9 +159,8 @@ class TwoSides:
         event = {**_EVENT, **_PLACE, "business_day": pa.date32()}
         silver = self._write("silver", [self._event(*row) for row in self.silver], event)
         late = self._write("late", [self._event(*row) for row in self.late], event)
-        bronze = self._write(
-            "bronze", self.bronze, {**_PLACE, "event_id": pa.string(), "reason": pa.string()}
-        )
+        kinds = {"event_id": pa.string(), "event_version": pa.int32(), "reason": pa.string()}
+        bronze = self._write("bronze", self.bronze, {**_PLACE, **kinds})
         kinds = {**_PLACE, "event_id": pa.string(), "key": pa.string(), "reason": pa.string()}
         return LakeFiles(bronze, silver, silver, late, self._write("rejected", self.rejected, kinds))
 
@@ -156,7 +171,7 @@ class TwoSides:
             offsets={0: len(self.bronze)},
             files=self.files(),
             first=FIRST,
-            closed_through=last,
+            closed_through=last if self.closed is None else FIRST + timedelta(days=self.closed - 1),
             last=last,
             batch_through=self.question_batch_through(),
             amendments=(1,) if self.amended else (),
@@ -171,25 +186,39 @@ class TwoSides:
         connection.execute("ATTACH ':memory:' AS warehouse")
         for schema in ("batch", "stream"):
             connection.execute(f"CREATE SCHEMA warehouse.{schema}")
-        self._table(
-            connection, "warehouse.batch.trip_events", [dataclasses.asdict(t) for t in self.batch], _EVENT
-        )
-        kpi = self.migration.kpis["trips_daily"]
-        connection.execute(f"CREATE TEMP VIEW folded AS {kpi.fold('duckdb', 'warehouse.batch.trip_events')}")
-        connection.execute(f"CREATE TABLE warehouse.batch.trips_daily AS {self.batch_rows}")
-        connection.execute("DROP VIEW folded")
+        self._table(connection, "batch_rows", [dataclasses.asdict(t) for t in self.batch], _EVENT)
+        connection.execute(f"CREATE TABLE warehouse.batch.trip_events AS {self.batch_events}")
+        connection.execute("DROP TABLE batch_rows")
+        for name, kpi in self.migration.kpis.items():
+            fold = kpi.fold("duckdb", "warehouse.batch.trip_events")
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW folded AS {fold}")
+            connection.execute(f"CREATE TABLE warehouse.batch.{name} AS {self.batch_rows}")
         seen = [
             self._event(t, o)
             for t, o in [*self.silver, *[row for row in self.late if row[1] in self.amended]]
         ]
+        if self.migration.contract.events.version:
+            newest = {
+                row["trip_id"]: max(r["version"] for r in seen if r["trip_id"] == row["trip_id"])
+                for row in seen
+            }
+            seen = [row for row in seen if row["version"] == newest[row["trip_id"]]]
         self._table(connection, "streamed", seen, {**_EVENT, **_PLACE, "business_day": pa.date32()})
-        connection.execute(f"CREATE TEMP VIEW folded AS {kpi.fold('duckdb', 'streamed')}")
-        connection.execute(f"CREATE TABLE warehouse.stream.trips_daily__r1 AS {self.stream_rows}")
+        for name, kpi in self.migration.kpis.items():
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW folded AS {kpi.fold('duckdb', 'streamed')}")
+            connection.execute(f"CREATE TABLE warehouse.stream.{name}__r1 AS {self.stream_rows}")
         connection.execute("DROP VIEW folded")
+        days = {offset: self._day(trip) for trip, offset in self.late}
         connection.execute(
             "CREATE TABLE warehouse.stream.amended_event AS SELECT 'trips' AS migration, 1 AS revision,"
-            " 1 AS amendment_id, 0 AS kafka_partition, unnest(?::BIGINT[]) AS kafka_offset",
-            [self.amended],
+            " 1 AS amendment_id, 0 AS kafka_partition, unnest(?::BIGINT[]) AS kafka_offset,"
+            " unnest(?::DATE[]) AS business_day",
+            [self.amended, [days[offset] for offset in self.amended]],
+        )
+        connection.execute(
+            "CREATE TABLE warehouse.stream.amendment AS SELECT 'trips' AS migration, 1 AS revision,"
+            " 1 AS amendment_id, ?::DATE[] AS days",
+            [self.amended_days or [days[offset] for offset in self.amended]],
         )
         yield
 
@@ -240,6 +269,7 @@ _EVENT = {
     "fare": pa.int32(),
     "miles": pa.float64(),
     "cabs__weight": pa.int64(),
+    "version": pa.int32(),
 }
 
 
