@@ -13,6 +13,7 @@ from slipway.adapters.contracts import load_migration
 from slipway.adapters.flink.render import Endpoints, FlinkScripts
 from slipway.app.tables import bronze_table, revision_tables
 from slipway.ports import LakeTable
+from tests.integration import test_revised_events
 from tests.stack import Stack
 
 REPO = Path(__file__).parents[2]
@@ -44,7 +45,10 @@ def scripts(stack: Stack) -> FlinkScripts:
 def plan(script: str, tables: tuple[LakeTable, ...], stack: Stack, folder: Path) -> str:
     """Return Flink's optimised execution plan."""
     wanted = [
-        {"name": table.full_name, "columns": [(name, FLINK_TYPES[kind]) for name, kind, _ in table.columns]}
+        {
+            "name": table.full_name,
+            "columns": [(name, FLINK_TYPES.get(kind, kind.upper())) for name, kind, _ in table.columns],
+        }
         for table in tables
     ]
     (folder / "script.sql").write_text(script)
@@ -74,6 +78,28 @@ def test_the_revision_decodes_looks_up_and_deduplicates_once(
     assert "ChangelogNormalize" not in found
     assert "SinkMaterializer" not in found
     assert found.index("look_up(") < found.index("Sink("), "in what the sinks share, not in one of them"
+
+
+def test_versions_are_judged_and_ranked_once_whatever_the_kpis(
+    stack: Stack, scripts: FlinkScripts, tmp_path: Path
+) -> None:
+    (tmp_path / "revised.avsc").write_text(test_revised_events.SCHEMA)
+    (tmp_path / "revised.yaml").write_text(test_revised_events.CONTRACT)
+    revised = load_migration(tmp_path / "revised.yaml")
+
+    found = plan(scripts.revision(revised, 1, "w"), revision_tables(revised, 1), stack, tmp_path)
+
+    assert len(re.findall(r"^Sink\(", found, re.MULTILINE)) == 5
+    assert found.count("decode_event(") == 1
+    assert found.count("OverAggregate(") == 1
+    assert found.count("Rank(") == 1
+    assert found.count("GroupAggregate(") == 2
+    assert "Deduplicate(" not in found
+    # The sinks' keys are the totals' own, so that a row is never withdrawn before it is written anew.
+    assert "SinkMaterializer" not in found
+    assert "upsertMaterialize" not in found
+    assert "ChangelogNormalize" not in found
+    assert "groupBy=[grain_key]" in found
 
 
 def test_the_ingest_job_decodes_once_for_both_of_its_sinks(
