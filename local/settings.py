@@ -173,12 +173,21 @@ def product_env(settings: Settings) -> dict[str, str]:
     env = {f"AIRFLOW_CONN_SLIPWAY_{name}": json.dumps(value) for name, value in connections.items()}
     return env | {
         "PYTHONPATH": f"{repo / 'plugins'}:{repo}",
-        "SLIPWAY_HOME": str(repo),
+        "SLIPWAY_HOME": str(project_of(world)),
         "SLIPWAY_WORLD": str(world.home),
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "GX_ANALYTICS_ENABLED": "false",
     }
+
+
+def project_of(world: World) -> Path:
+    """Where the world's contracts and dbt models lie: the checkout, or a folder `project` of the world's own.
+
+    The tests make one, so that migrations of theirs run beside those of the checkout.
+    """
+    own = world.home / "project"
+    return own if own.is_dir() else world.installation.repo
 
 
 def airflow_env(settings: Settings) -> dict[str, str]:

@@ -55,6 +55,7 @@ def stack(pytestconfig: pytest.Config) -> Iterator[Stack]:
     """
     from local import lifecycle
     from local.paths import this_installation
+    from tests.e2e.case_runner import every_case, install
     from tests.stack import Stack
 
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
@@ -71,6 +72,8 @@ def stack(pytestconfig: pytest.Config) -> Iterator[Stack]:
         fcntl.flock(session, fcntl.LOCK_EX)  # a second session waits for its turn
         if not keep:
             lifecycle.remove(world, tell)
+        # Before Airflow starts: the end-to-end cases lie beside the checkout's own migrations.
+        install(every_case(), REPO, world.home / "project")
         settings = lifecycle.up(world, tell)
         try:
             yield Stack(settings)

@@ -1,0 +1,178 @@
+"""Migrations that Slipway has never seen, each end to end; cases/README.md says how to add one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.e2e.case_runner import Case, Night, Outcome, every_case, run_case
+from tests.e2e.cases.records import Kpis
+from tests.stack import Stack
+
+CASES = every_case()
+AT_ONCE = 2
+"""Each needs four slots of Flink's eight."""
+
+succeed = pytest.mark.parametrize("case", [case for case in CASES if not case.expect_failure], ids=str)
+fail = pytest.mark.parametrize("case", [case for case in CASES if case.expect_failure], ids=str)
+every = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+@pytest.fixture(scope="module")
+def outcomes(stack: Stack) -> Mapping[str, Future[Outcome]]:
+    """Every case, run once; a case that broke raises in its own tests."""
+    longest_first = sorted(CASES, key=lambda case: -len(case.steps))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return {case.name: pool.submit(run_case, case, stack) for case in longest_first}
+
+
+@pytest.fixture
+def done(case: Case, outcomes: Mapping[str, Future[Outcome]]) -> Outcome:
+    return outcomes[case.name].result()
+
+
+@every
+def test_each_night_ends_as_the_case_says(case: Case, done: Outcome) -> None:
+    told = [(n.found["verdict"], n.found["closed_through"]) for n in done.nights]
+    wanted = [(s["verdict"], str(s["closed_through"])) for s in case.steps if "verdict" in s]
+    assert told == wanted
+
+
+@every
+def test_each_night_differs_just_where_the_truth_of_both_sides_does(case: Case, done: Outcome) -> None:
+    for night in done.nights:
+        assert found_differences(case, night) == true_differences(case, night), night.step
+
+
+@every
+def test_every_difference_has_the_cause_that_the_case_names_and_is_its_sum(case: Case, done: Outcome) -> None:
+    for night in done.nights:
+        causes = set()
+        for kpi in night.evidence["kpis"].values():
+            for each in kpi["differences"]:
+                causes |= {cause for cause, share in each["shares"].items() if Decimal(share)}
+                assert Decimal(each["remainder"]) == 0
+        assert causes == set(night.step.get("causes", ())), night.step
+
+
+@every
+def test_every_record_is_where_the_truth_says(case: Case, done: Outcome) -> None:
+    for night in done.nights:
+        wanted = case.truth.places(night.sent)
+        names = ("bronze", "silver", "late", "rejected", "duplicates")
+        told = {name: int(night.evidence["balance"][name]) for name in names}
+        assert told == {name: wanted[name] for name in names} | {"bronze": wanted.total()}, night.step
+    assert done.lake == {
+        name: wanted.total() if name == "bronze" else wanted[name]
+        for name in ("bronze", "silver", "late", "rejected")
+    }
+
+
+@succeed
+def test_readers_get_the_truth_from_the_stream(case: Case, done: Outcome) -> None:
+    assert done.refused is None
+    served, sources = done.served["cutover"]
+    assert served == stream_truth(case, done.nights[-1])
+    assert sources == {"stream"}
+
+
+@succeed
+def test_after_a_rollback_readers_get_the_batch_side(case: Case, done: Outcome) -> None:
+    served, sources = done.served["rollback"]
+    assert served == case.truth.batch(done.nights[-1].sent)
+    assert sources == {"batch"}
+
+
+@fail
+def test_a_case_that_must_fail_says_why_and_moves_nobody(case: Case, done: Outcome) -> None:
+    assert done.refused is not None
+    for message in case.expect_failure:
+        assert message in done.refused
+    served, sources = done.served["cutover"]
+    assert served == case.truth.batch(done.nights[-1].sent)
+    assert sources == {"batch"}
+
+
+@every
+def test_personal_values_are_shown_nowhere(case: Case, done: Outcome) -> None:
+    shown = "\n".join([*done.pages, *(f"{night.evidence}{night.report}" for night in done.nights)])
+    assert case.name in shown
+    for name in case.never_shown:
+        values = {r.event[name] for r in case.story.records() if not isinstance(r.event, bytes)}
+        assert not [value for value in values if value in shown]
+
+
+def stream_truth(case: Case, night: Night) -> Kpis:
+    """What the stream's side must hold on a night."""
+    truth: Kpis = (case.truth.amended if night.amended else case.truth.stream)(night.sent)
+    return truth
+
+
+def true_differences(case: Case, night: Night) -> set[tuple[Any, ...]]:
+    """(KPI, measure, cell, batch, stream) wherever both sides differ on a closed day, by the truth."""
+    closed = night.step["closed_through"]
+    zone = ZoneInfo(case.contract["parity"]["timezone"])
+    batch, stream = case.truth.batch(night.sent), stream_truth(case, night)
+    found = set()
+    for name, kpi in case.kpis.items():
+        measures = list(kpi["measures"])
+        nothing = tuple(
+            0 if {"count", "count_distinct", "sum"} & m.keys() else None for m in kpi["measures"].values()
+        )
+        for cell in batch[name].keys() | stream[name].keys():
+            ours, theirs = batch[name].get(cell, nothing), stream[name].get(cell, nothing)
+            if _closes_on(kpi, cell, zone) <= closed:
+                found |= {
+                    (name, measure, cell, _plain(b), _plain(s))
+                    for measure, b, s in zip(measures, ours, theirs, strict=True)
+                    if b != s
+                }
+    return found
+
+
+def found_differences(case: Case, night: Night) -> set[tuple[Any, ...]]:
+    """The same as the evidence tells it."""
+    found = set()
+    for name, kpi in night.evidence["kpis"].items():
+        grain = case.kpis[name]["grain"]
+        for each in kpi["differences"]:
+            cell = tuple(_read(each["cell"][column], text) for column, text in grain.items())
+            sides = _plain(each["batch"]), _plain(each["stream"])
+            found.add((name, each["measure"], cell, *sides))
+    return found
+
+
+def _closes_on(kpi: Mapping[str, Any], cell: tuple[Any, ...], zone: ZoneInfo) -> date:
+    text, value = next(
+        (text, value) for text, value in zip(kpi["grain"].values(), cell, strict=True) if "(" in text
+    )
+    match text.partition("(")[0]:
+        case "month":
+            following = value.replace(year=value.year + value.month // 12, month=value.month % 12 + 1)
+            return date.fromordinal(following.toordinal() - 1)
+        case "day":
+            return value
+        case _:
+            assert isinstance(value, datetime)
+            return value.astimezone(zone).date()
+
+
+def _read(text: Any, grain: str) -> Any:
+    """Read a part of a cell as JSON has it; every case's plain fields are texts."""
+    match grain.partition("("):
+        case (_, "", _):
+            return text
+        case ("day" | "week" | "month", _, _):
+            return date.fromisoformat(text)
+        case _:
+            return datetime.fromisoformat(text)
+
+
+def _plain(value: Any) -> Any:
+    return None if value is None else Decimal(str(value))
