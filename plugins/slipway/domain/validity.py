@@ -14,15 +14,20 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from slipway.domain.avro import Field
 from slipway.domain.contract import Migration
 from slipway.domain.instants import NotAnInstant, day_of, micros_of
 
 LIMITS = "json beyond the limits: nested too deeply, or a number or text that is too long"
 LONGEST_NUMBER = 1000
+LONGEST_KEY = 2_400
+"""Bytes of text in one key: Postgres refuses index entries above 2,704, which would stop the job."""
 _LONGEST_QUOTE = 60
 _MILLI = 1_000
 _EARLIEST, _LATEST = micros_of("0001-01-02T00:00Z"), micros_of("9999-12-30T00:00Z")
 """One day inside the years 1 to 9999, so that the local day in any zone is inside them too."""
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE]([+-]?[0-9]+))?", re.ASCII)
+_LARGEST_EXPONENT = 2**31 - LONGEST_NUMBER
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 WORDS = {
@@ -55,7 +60,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one field must be. digits, scale: of a decimal. micros: unit of an instant given as an integer."""
+    """What one field must be. digits, scale: of a decimal. micros: unit of an instant given as an integer.
+
+    longest: bytes of a text that becomes part of a key in the warehouse; 0 for all others.
+    """
 
     name: str
     kind: str
@@ -66,6 +74,7 @@ class Rule:
     digits: int
     scale: int
     micros: bool
+    longest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +105,9 @@ class Validity:
     def __init__(self, migration: Migration) -> None:
         events = migration.contract.events
         declared = {field["name"]: field for field in json.loads(migration.schema.text)["fields"]}
+        longest = longest_texts(migration)
         self.rules = {
-            field.name: _rule(field.name, field.type, field, declared[field.name])
+            field.name: _rule(field, declared[field.name], longest.get(field.name, 0))
             for field in migration.schema.fields
         }
         self.id, self.time = events.id, events.time
@@ -171,6 +181,9 @@ class Validity:
                 raise _because(rule, value, "holds a NUL character, which no table can store")
             if "\ud800" <= character <= "\udfff":
                 raise _because(rule, value, "holds half a surrogate pair, which is not text")
+        if rule.longest and bytes_in_key(value) > rule.longest:
+            told = f"takes {bytes_in_key(value)} bytes, but it is part of a key, which holds {rule.longest}"
+            raise _because(rule, value, told)
         if rule.symbols and value not in rule.symbols:
             raise _because(rule, value, f"is not one of {', '.join(sorted(rule.symbols))}")
         return value
@@ -186,14 +199,33 @@ class Validity:
             raise Refused(f"{self.time} is more than {_span(self._ahead)} ahead of its arrival")
 
 
-def _rule(name: str, kind: str, field: Any, declared: Mapping[str, Any]) -> Rule:
-    digits, scale = 0, 0
+def longest_texts(migration: Migration) -> dict[str, int]:
+    """Return how many bytes (UTF-8, escaped as in JSON) a text may have, by field: the id, and each grain."""
+    limits = {migration.contract.events.id: LONGEST_KEY}
+    known = {field.name for field in migration.event_fields}
+    for kpi in migration.kpis.values():
+        texts = [part.source.name for part in kpi.grain if part.type == "string"]
+        for name in known.intersection(texts):
+            limits[name] = min(limits.get(name, LONGEST_KEY), LONGEST_KEY // len(texts))
+    return limits
+
+
+def _rule(field: Field, declared: Mapping[str, Any], longest: int) -> Rule:
+    kind, digits, scale = field.type, 0, 0
     if found := re.fullmatch(r"decimal\((\d+),(\d+)\)", kind):
         kind, digits, scale = "decimal", int(found[1]), int(found[2])
     branches = declared["type"] if isinstance(declared["type"], list) else [declared["type"]]
     micros = any(isinstance(one, dict) and one.get("logicalType") == "timestamp-micros" for one in branches)
     defaulted = declared.get("default") is not None
-    return Rule(name, kind, field.nullable, defaulted, field.pii, field.symbols, digits, scale, micros)
+    return Rule(
+        field.name, kind, field.nullable, defaulted, field.pii, field.symbols, digits, scale, micros, longest
+    )
+
+
+def bytes_in_key(text: str) -> int:
+    """Return the bytes of a text in UTF-8 within JSON."""
+    more = sum(5 if character < " " else character in '"\\' for character in text if character < "]")
+    return len(text.encode()) + more
 
 
 def _integer(rule: Rule, value: Any, bits: int) -> int:
@@ -219,7 +251,7 @@ def _double(rule: Rule, value: Any) -> float:
 
 
 def _decimal(rule: Rule, value: Any) -> Decimal:
-    text = _number(rule, value)
+    text = _digits(rule, value)
     try:
         found = Decimal(text)
     except InvalidOperation as error:
@@ -233,6 +265,16 @@ def _decimal(rule: Rule, value: Any) -> Decimal:
     if kept.lstrip("0") and (len(kept.lstrip("0")) - scale > rule.digits - rule.scale or scale > rule.scale):
         raise _because(rule, text, _DOES_NOT_FIT.format(rule.digits, rule.scale))
     return found if kept.lstrip("0") else Decimal((0, (0,), -rule.scale)) * (-1 if sign else 1)
+
+
+def _digits(rule: Rule, value: Any) -> str:
+    """Return a decimal as text; it may come as a string of digits, of which no reader makes a double."""
+    if not isinstance(value, str) or isinstance(value, IntegerText | NumberText):
+        return _number(rule, value)
+    found = _NUMBER.fullmatch(value)
+    if found is None or len(value) > LONGEST_NUMBER or abs(int(found[1] or 0)) > _LARGEST_EXPONENT:
+        raise _wrong(rule, value)
+    return value
 
 
 _DOES_NOT_FIT = "does not fit into decimal({},{})"

@@ -234,7 +234,9 @@ def _kind(rule: Rule, is_id: bool) -> Any:
         case "string" if rule.symbols:
             return Literal[rule.symbols]
         case "string":
-            return Annotated[str, Meta(min_length=1)] if is_id else str
+            # Longer texts of keys are left to the rules: a character has six bytes there at most.
+            most = rule.longest // 6 if rule.longest else None
+            return Annotated[str, Meta(min_length=int(is_id), max_length=most)]
         case "int":
             return Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
         case "long":

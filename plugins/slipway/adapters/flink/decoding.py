@@ -6,9 +6,7 @@ import json
 from typing import Any
 
 from slipway.domain.contract import Migration
-
-LONGEST_KEY = 2_400
-"""Bytes of text in one key: Postgres refuses index entries above 2,704, which would stop the job."""
+from slipway.domain.validity import longest_texts
 
 
 def decoder_schema(migration: Migration) -> str:
@@ -24,17 +22,6 @@ def decoder_schema(migration: Migration) -> str:
         if field["name"] in limits:
             field["at_most_bytes"] = limits[field["name"]]
     return json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
-
-
-def longest_texts(migration: Migration) -> dict[str, int]:
-    """Return how many bytes (UTF-8, escaped as in JSON) a text may have, by field: the id, and each grain."""
-    limits = {migration.contract.events.id: LONGEST_KEY}
-    known = {field.name for field in migration.event_fields}
-    for kpi in migration.kpis.values():
-        texts = [part.source.name for part in kpi.grain if part.type == "string"]
-        for name in known.intersection(texts):
-            limits[name] = min(limits.get(name, LONGEST_KEY), LONGEST_KEY // len(texts))
-    return limits
 
 
 def _without(node: Any, left_out: set[str]) -> Any:
