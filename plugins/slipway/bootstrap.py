@@ -16,6 +16,7 @@ from slipway.adapters.contracts import (
 )
 from slipway.connections import Endpoint, endpoint
 from slipway.domain.contract import Migration
+from slipway.domain.skew import KeySample
 from slipway.errors import Permanent
 from slipway.ports import ConnectionSeen, Lake, Ledger, Scripts, World
 
@@ -114,6 +115,36 @@ def world() -> World:
         expectations=GreatExpectations(kept / "docs"),
         reports=HtmlReports(kept / "reports"),
     )
+
+
+def cluster_facts(topic: str) -> tuple[int, int | None]:
+    """Return how many brokers the cluster has, and the topic's partitions, None when it is absent."""
+    from slipway.adapters.kafka import KafkaTopics
+
+    topics = KafkaTopics(_kafka())
+    found = topics.describe(topic)
+    return topics.brokers(), found.partitions if found else None
+
+
+def sample_topic(topic: str) -> KeySample:
+    """Return keys of a topic."""
+    from slipway.adapters.key_samples import from_topic
+
+    return from_topic(topic, _kafka())
+
+
+def sample_file(migration: Migration, path: Path) -> KeySample:
+    """Return keys of events in a file."""
+    from slipway.adapters.key_samples import from_file
+
+    return from_file(migration, path)
+
+
+def sample_table(migration: Migration, table: str) -> KeySample:
+    """Return keys of rows in the warehouse."""
+    from slipway.adapters.key_samples import from_table
+
+    return from_table(migration, table, libpq(endpoint("slipway_warehouse")))
 
 
 def check_connections() -> Sequence[ConnectionSeen]:

@@ -126,3 +126,33 @@ def test_a_cluster_has_one_lasting_id(topics: tuple[Topics, Produce]) -> None:
     cluster, _ = topics
 
     assert cluster.cluster_id() == cluster.cluster_id() != ""
+
+
+@pytest.mark.integration
+def test_keys_fall_where_a_real_producer_sends_them(request: pytest.FixtureRequest, name: str) -> None:
+    """The skew check reckons with murmur2; librdkafka's `murmur2_random` is what Java clients do."""
+    settings = dict(request.getfixturevalue("stack").conn("kafka")["extra"])
+    assert_partitions(settings, name)
+
+
+def assert_partitions(settings: dict[str, str], name: str) -> None:
+    from confluent_kafka import Producer
+
+    from slipway.adapters.key_samples import from_topic
+    from slipway.domain.skew import partition_of
+
+    KafkaTopics(settings).create(TopicSpec(name, 7, 1, {}))
+    producer = Producer({**settings, "partitioner": "murmur2_random"})
+    landed: dict[bytes, int] = {}
+
+    def note(error: object, record: object) -> None:
+        assert error is None
+        landed[record.key()] = record.partition()  # type: ignore[attr-defined]
+
+    keys = [f"key-{number}-{'x' * (number % 9)}é".encode() for number in range(500)]
+    for key in keys:
+        producer.produce(name, key=key, value=b"1", on_delivery=note)
+    assert producer.flush(30) == 0
+
+    assert landed == {key: partition_of(key, 7) for key in keys}
+    assert from_topic(name, settings).records == dict.fromkeys(keys, 1)

@@ -1,0 +1,141 @@
+"""Verbs about a contract's meaning: explain, diff, check-schema, export. Most reach no system."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slipway import bootstrap
+from slipway.cli.verbs import DONE, Verbs, print_json, print_table
+from slipway.domain.contract import Migration
+
+if TYPE_CHECKING:
+    from slipway.app.explain import Explained
+    from slipway.domain.skew import KeySample, Skew
+
+
+def add(verbs: Verbs) -> None:
+    """Add explain."""
+    explain = verbs.add(
+        "explain",
+        _explain,
+        "Print everything that follows from a contract, with the rules: derived values, the kinds of time, "
+        "guarantees, promises to consumers, sizes, skew of keys, and the risks that it leaves open.",
+    )
+    explain.add_argument("--cluster", action="store_true", help="ask Kafka for brokers and partitions")
+    explain.add_argument("--keys-per-day", type=_count, metavar="N", help="new ids a day, to size the state")
+    sample = explain.add_mutually_exclusive_group()
+    sample.add_argument(
+        "--sample-topic",
+        nargs="?",
+        const="",
+        metavar="TOPIC",
+        help="look how keys of a topic fall on partitions (default: the contract's)",
+    )
+    sample.add_argument("--sample-file", type=Path, metavar="FILE", help="the same, an event a line")
+    sample.add_argument("--sample-table", metavar="SCHEMA.TABLE", help="the same, a table of the warehouse")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return int(text)
+
+
+def _explain(given: argparse.Namespace) -> int:
+    from slipway.app import explain
+
+    migration = bootstrap.migration(given.migration)
+    topic = migration.contract.events.topic
+    brokers, partitions = bootstrap.cluster_facts(topic) if given.cluster else (None, None)
+    found = explain.explain(
+        migration,
+        brokers=brokers,
+        keys_per_day=given.keys_per_day,
+        sample=_sample(given, migration),
+        partitions=partitions,
+    )
+    if given.json:
+        print_json(asdict(found))
+    else:
+        _print(found)
+    return DONE
+
+
+def _sample(given: argparse.Namespace, migration: Migration) -> KeySample | None:
+    if given.sample_topic is not None:
+        return bootstrap.sample_topic(given.sample_topic or migration.contract.events.topic)
+    if given.sample_file is not None:
+        return bootstrap.sample_file(migration, given.sample_file)
+    if given.sample_table is not None:
+        return bootstrap.sample_table(migration, given.sample_table)
+    return None
+
+
+def _print(found: Explained) -> None:
+    for assumption in found.assumptions:
+        print(f"assumed: {assumption}")
+    _section(
+        "Derived values",
+        ("value", "is", "rule", "from"),
+        [(line.name, line.value, line.rule, _pairs(line.inputs)) for line in found.derived],
+    )
+    _section(
+        "Kinds of time",
+        ("kind", "comes from", "decides"),
+        [(time.kind, time.comes_from, time.decides) for time in found.kinds_of_time],
+    )
+    _section(
+        "Guarantees",
+        ("sink", "guarantee", "rests on"),
+        [(sink.sink, sink.guarantee, "; ".join(sink.prerequisites)) for sink in found.guarantees],
+    )
+    _section(
+        "What consumers may expect",
+        ("KPI", "latency", "completeness", "consistency", "degraded"),
+        [
+            (promise.kpi, promise.latency, promise.completeness, promise.consistency, promise.degraded)
+            for promise in found.promises
+        ],
+    )
+    for title, figures in (("Partitions", found.partitions), ("State and checkpoints", found.state)):
+        _section(title, ("", "is", "how"), [(one.name, one.value, one.how) for one in figures])
+    if found.skew:
+        _print_skew(found.skew)
+    _section(
+        "Risks that the contract leaves open",
+        ("about", "what may happen", "closed by"),
+        [(risk.about, risk.what, risk.closed_by) for risk in found.risks],
+    )
+
+
+def _print_skew(found: Skew) -> None:
+    shares = ", ".join(f"{number}: {share:.1%}" for number, share in enumerate(found.by_partition))
+    fullest = f"the fullest of {found.partitions} partitions has {found.imbalance:.2f} x the mean"
+    rows = [
+        ("sample", f"{found.records:,} records with {found.keys:,} keys from {found.source}"),
+        ("largest key", f"{found.largest_key}: {found.largest_share:.1%} of the records"),
+        ("imbalance", f"{fullest}: {'even enough' if found.even else 'uneven'}"),
+        ("share by partition", shares),
+    ]
+    if found.keyless:
+        rows.append(("without a key", f"{found.keyless:,} records, which go to any partition, in no order"))
+    if found.strays is not None:
+        lost = "; their order is lost" if found.strays else ""
+        rows.append(("ids under several keys", f"{found.strays:,}{lost}"))
+    _section("Skew of keys (murmur2, as Kafka's clients)", ("", "is"), rows)
+    if found.ways_out:
+        ways = [(way.name, way.helps, way.costs) for way in found.ways_out]
+        _section("Ways out", ("way", "helps", "costs"), ways)
+
+
+def _section(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    print(f"\n{title}")
+    print_table(headers, rows or [("none", *[""] * (len(headers) - 1))])
+
+
+def _pairs(inputs: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in inputs.items())

@@ -1,0 +1,150 @@
+"""What a contract promises: which clock decides what, what sinks guarantee, what consumers may expect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from slipway.domain import derive, names
+from slipway.domain.contract import Migration
+from slipway.domain.spans import spoken_span
+
+
+@dataclass(frozen=True, slots=True)
+class KindOfTime:
+    """One of the clocks. comes_from: the field or setting; decides: what it alone decides."""
+
+    kind: str
+    comes_from: str
+    decides: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantee:
+    """What a sink keeps when a job dies. prerequisites: what it rests on, a sentence each."""
+
+    sink: str
+    guarantee: str
+    prerequisites: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One KPI's row of the matrix for consumers."""
+
+    kpi: str
+    latency: str
+    completeness: str
+    consistency: str
+    degraded: str
+
+
+def kinds_of_time(migration: Migration) -> tuple[KindOfTime, ...]:
+    """Return event, arrival and processing time, each with what it decides."""
+    events, parity = migration.contract.events, migration.contract.parity
+    arrival = (
+        "the record's Kafka timestamp, set by the broker (arrival: broker, LogAppendTime)"
+        if events.arrival == "broker"
+        else "the record's Kafka timestamp, set by the producer (arrival: producer, CreateTime)"
+    )
+    classes = ", ".join(map(spoken_span, parity.lateness_classes))
+    return (
+        KindOfTime(
+            "event time",
+            f"the field {events.time} (events.time), an instant",
+            f"the period that an event counts in, in {parity.timezone.key}",
+        ),
+        KindOfTime(
+            "arrival time",
+            arrival,
+            f"whether an event is late: arrival after its period's end + {spoken_span(parity.accept_late)}; "
+            f"its lateness class ({classes}); whether it is too far ahead (event time above arrival + "
+            f"{spoken_span(events.ahead_at_most)}); how far the stream has got",
+        ),
+        KindOfTime(
+            "processing time",
+            "the engine's clock",
+            "no number: only when deduplication forgets an id that can't count any more, and freshness",
+        ),
+        KindOfTime(
+            "baseline time",
+            "as_of of the batch run, and what it had loaded through",
+            "which arrivals the batch side can know of when both are compared",
+        ),
+    )
+
+
+def guarantees(migration: Migration) -> tuple[Guarantee, ...]:
+    """Return every sink with its guarantee and what that rests on."""
+    name, dlq = migration.name, names.dlq_topic(migration.contract.events.topic)
+    interval = derive.checkpoint_interval().value
+    every = f" (every {spoken_span(interval)})" if isinstance(interval, timedelta) else ""
+    lake = (
+        f"a commit with each checkpoint{every}, never without one",
+        "every attempt has a job id of its own; an old one would take its commits for done",
+        "a start from before the last commit rolls the table back first",
+        "one job writes a table; maintenance carries the job's commit mark along",
+    )
+    return (
+        Guarantee(f"lake: {names.bronze(name)} (ingest job)", "exactly-once", lake),
+        Guarantee(f"lake: silver, late, rejected of {name} (revision job)", "exactly-once", lake),
+        Guarantee(
+            f"topic: {dlq}",
+            "exactly-once",
+            (
+                "readers use isolation.level=read_committed; others may see a record again",
+                "the broker's transaction.max.timeout.ms is above the longest pause between checkpoints",
+            ),
+        ),
+        *(
+            Guarantee(
+                f"warehouse: stream.{kpi}__r<N>",
+                "effectively-once",
+                (
+                    "rows are upserted by their primary key, so a repeated write gives the same row",
+                    "only the newest attempt's role may write; the one before is revoked first",
+                    "after a restart open rows may go back for as long as the job catches up",
+                ),
+            )
+            for kpi in migration.kpis
+        ),
+        Guarantee(
+            "warehouse: amendments, routes",
+            "exactly-once",
+            ("rows and journal are one transaction", "a route changes only at the epoch that was seen"),
+        ),
+    )
+
+
+def promises(migration: Migration) -> tuple[Promise, ...]:
+    """Return what consumers of each KPI may expect, from the contract."""
+    parity = migration.contract.parity
+    late = spoken_span(parity.accept_late)
+    rows = []
+    for name, kpi in migration.contract.kpis.items():
+        serving = kpi.serving
+        tolerances = [
+            f"{measure} within {_bound(made.tolerance.absolute, made.tolerance.relative)}"
+            for measure, made in kpi.measures.items()
+            if made.tolerance.absolute or made.tolerance.relative
+        ]
+        rows.append(
+            Promise(
+                name,
+                f"a row follows its event within {spoken_span(serving.fresh_within)} (stream); next morning "
+                "(batch)",
+                f"a period is complete {late} after its end ({parity.timezone.key}); later records are "
+                "counted and shown, and enter only by an amendment",
+                "one source a row, by its route; a closed period changes only by an amendment; "
+                + (f"equal to batch but {', '.join(tolerances)}" if tolerances else "equal to batch"),
+                f"older than {spoken_span(serving.stale_after)}: readers get batch again (a rollback, no "
+                "approval needed); the view itself stays",
+            )
+        )
+    return tuple(rows)
+
+
+def _bound(absolute: object, relative: object) -> str:
+    parts = [str(absolute)] if absolute else []
+    parts += [f"{float(str(relative)) * 100:g} %"] if relative else []
+    return " or ".join(parts)

@@ -1,0 +1,139 @@
+"""Whether a topic's keys fill its partitions evenly, and the ways out when they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_M = 0x5BD1E995
+_SEED = 0x9747B28C
+_WORD = 0xFFFFFFFF
+
+EVEN = 1.25
+"""Imbalance up to which nothing need be done: the fullest partition over the mean."""
+
+
+def murmur2(data: bytes) -> int:
+    """Return Austin Appleby's MurmurHash2 (32 bit) with the seed that Kafka's clients use, unsigned."""
+    hashed = (_SEED ^ len(data)) & _WORD
+    whole = len(data) // 4 * 4
+    for place in range(0, whole, 4):
+        word = int.from_bytes(data[place : place + 4], "little") * _M & _WORD
+        word = (word ^ (word >> 24)) * _M & _WORD
+        hashed = (hashed * _M & _WORD) ^ word
+    if len(data) > whole:
+        hashed = (hashed ^ int.from_bytes(data[whole:], "little")) * _M & _WORD
+    hashed = (hashed ^ (hashed >> 13)) * _M & _WORD
+    return hashed ^ (hashed >> 15)
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition that Kafka's Java clients, and librdkafka's `murmur2_random`, give a key."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+@dataclass(frozen=True, slots=True)
+class KeySample:
+    """Records by key. source: where they are from; keyless: records without a key, which go anywhere.
+
+    ids: how many different ids there are; strays: those that were seen under several keys; None for both
+    when ids were not looked at.
+    """
+
+    source: str
+    records: Mapping[bytes, int]
+    keyless: int = 0
+    strays: int | None = None
+    ids: int | None = None
+
+    @property
+    def new_ids(self) -> float:
+        """Share of the records that bring a new id; keys stand in where ids were not looked at, 0 to 1."""
+        total = sum(self.records.values()) + self.keyless
+        return (len(self.records) if self.ids is None else self.ids) / total if total else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """Something that evens partitions, and what it costs."""
+
+    name: str
+    helps: str
+    costs: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """How a sample of keys falls on partitions.
+
+    largest_share: records of the most frequent key over all, 0 to 1. imbalance: fullest partition over the
+    mean, 1 is even. by_partition: share of each partition.
+    """
+
+    source: str
+    records: int
+    keys: int
+    keyless: int
+    strays: int | None
+    partitions: int
+    largest_key: str
+    largest_share: float
+    imbalance: float
+    by_partition: tuple[float, ...]
+    ways_out: tuple[WayOut, ...]
+
+    @property
+    def even(self) -> bool:
+        """True when nothing need be done."""
+        return self.imbalance <= EVEN
+
+
+def skew(sample: KeySample, partitions: int, key_fields: tuple[str, ...], *, masked: bool = False) -> Skew:
+    """Measure a sample on that many partitions. masked: the key holds what nobody may read."""
+    filled = [0] * partitions
+    for key, count in sample.records.items():
+        filled[partition_of(key, partitions)] += count
+    total = sum(filled)
+    largest, most = max(sample.records.items(), key=lambda item: item[1], default=(b"", 0))
+    share = most / total if total else 0.0
+    imbalance = max(filled) * partitions / total if total else 1.0
+    return Skew(
+        source=sample.source,
+        records=total + sample.keyless,
+        keys=len(sample.records),
+        keyless=sample.keyless,
+        strays=sample.strays,
+        partitions=partitions,
+        largest_key="(masked)" if masked else largest.decode("utf-8", "backslashreplace"),
+        largest_share=share,
+        imbalance=imbalance,
+        by_partition=tuple(count / total if total else 0.0 for count in filled),
+        ways_out=() if imbalance <= EVEN else _ways_out(share, partitions, key_fields),
+    )
+
+
+def _ways_out(share: float, partitions: int, key_fields: tuple[str, ...]) -> tuple[WayOut, ...]:
+    fields = ", ".join(key_fields)
+    most = int(1 / share)
+    heavy = share * partitions > 1
+    return (
+        WayOut(
+            "composite key",
+            f"a second field in events.key splits what {fields} holds together",
+            f"order holds within the finer key only, no longer for all records of one {fields}; all records "
+            "of one id must still share a key",
+        ),
+        WayOut(
+            "more partitions",
+            f"not at all: one key alone fills more than a partition once there are more than {most}"
+            if heavy
+            else f"keys that fell together part, up to about {most} partitions",
+            "a new topic that the old one is drained into, for keys move to other partitions",
+        ),
+        WayOut(
+            "salting",
+            "the key and a number made of the id (its hash modulo a few), so that a heavy key has several "
+            "partitions and an id still has one",
+            f"records of one {fields} are in no order any more; only those of one id are",
+        ),
+    )

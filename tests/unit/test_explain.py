@@ -1,0 +1,153 @@
+"""What follows from a contract: the rules, the risks it leaves open, and how keys fall on partitions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from slipway import cli
+from slipway.adapters.contracts import load_migration
+from slipway.adapters.key_samples import from_file
+from slipway.app.explain import explain
+from slipway.domain import derive
+from slipway.domain.contract import Migration
+from slipway.domain.risks import risks
+from slipway.domain.skew import KeySample, murmur2, partition_of, skew
+from slipway.errors import Permanent
+from tests.fakes.control import CONTRACT
+
+KNOWN = {  # hash of Kafka's own Java client, as its unit test has it (signed)
+    b"21": -973932308,
+    b"foobar": -790332482,
+    b"a-little-bit-long-string": -985981536,
+    b"a-little-bit-longer-string": -1486304829,
+    b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
+    b"abc": 479470107,
+}
+
+
+@pytest.fixture
+def flights() -> Migration:
+    return load_migration(CONTRACT)
+
+
+def changed(flights: Migration, section: str, **values: object) -> Migration:
+    part = getattr(flights.contract, section).model_copy(update=values)
+    return replace(flights, contract=flights.contract.model_copy(update={section: part}))
+
+
+@pytest.mark.parametrize(("key", "signed"), KNOWN.items())
+def test_murmur2_is_kafkas(key: bytes, signed: int) -> None:
+    assert murmur2(key) == signed % 2**32
+
+
+def test_one_heavy_key_is_found_and_more_partitions_are_said_not_to_help() -> None:
+    records = {f"k{number}".encode(): 10 for number in range(100)} | {b"heavy": 1000}
+
+    found = skew(KeySample("test", records), 4, ("customer",))
+
+    assert found.largest_key == "heavy" and found.largest_share == 0.5
+    assert found.imbalance == pytest.approx(
+        4 * (1000 + 10 * sum(partition_of(f"k{n}".encode(), 4) == partition_of(b"heavy", 4)
+                             for n in range(100))) / 2000
+    )  # fmt: skip
+    assert not found.even
+    ways = {way.name: way for way in found.ways_out}
+    assert "once there are more than 2" in ways["more partitions"].helps
+    assert "no order any more" in ways["salting"].costs
+    assert "finer key" in ways["composite key"].costs
+
+
+def test_many_light_keys_are_even() -> None:
+    found = skew(KeySample("test", {f"key-{n}".encode(): 1 for n in range(10_000)}), 8, ("id",))
+
+    assert found.even and found.ways_out == () and found.imbalance < 1.1
+
+
+def test_a_key_that_nobody_may_read_is_masked() -> None:
+    assert skew(KeySample("t", {b"ana@example.org": 9}), 2, ("email",), masked=True).largest_key == "(masked)"
+
+
+def test_a_file_is_a_sample_and_ids_under_several_keys_are_counted(
+    flights: Migration, tmp_path: Path
+) -> None:
+    lines = [{"event_id": "1", "flight_id": "a"}, {"event_id": "1", "flight_id": "b"},
+             {"event_id": "2", "flight_id": "a"}]  # fmt: skip
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+
+    found = from_file(flights, path)
+
+    assert found == KeySample(str(path), {b"a": 2, b"b": 1}, 0, strays=1, ids=2)
+    path.write_text('{"event_id": "1"}')
+    with pytest.raises(Permanent, match=r"events\.jsonl:1: the event has no flight_id"):
+        from_file(flights, path)
+
+
+def test_every_value_comes_with_its_rule_and_without_any_system(flights: Migration) -> None:
+    found = explain(flights)
+
+    values = {line.name: line for line in found.derived}
+    assert values["raw-flight-status: partitions"].value == "2"
+    assert values["raw-flight-status: partitions"].inputs["peak"] == "2000/s"
+    assert values["bronze: retention"].value == "90d" and values["gold: retention"].value == "2555d"
+    assert all(line.rule for line in found.derived)
+    assert found.assumptions[0] == "the cluster has 3 brokers; --cluster asks it"
+    assert [time.kind for time in found.kinds_of_time][:3] == [
+        "event time",
+        "arrival time",
+        "processing time",
+    ]
+    assert {sink.guarantee for sink in found.guarantees} == {"exactly-once", "effectively-once"}
+    assert all(sink.prerequisites for sink in found.guarantees)
+    (promise,) = found.promises
+    assert "within 5s" in promise.latency and "1d after its end" in promise.completeness
+    assert "delay_minutes within 0.1 %" in promise.consistency and "older than 5m" in promise.degraded
+
+
+def test_the_state_grows_with_the_ids_of_a_day(flights: Migration) -> None:
+    figures = {one.name: one.value for one in explain(flights, keys_per_day=1_000_000).state}
+
+    assert figures["state of the deduplication"] == "1.1 GB"  # 7 d x 1 M x 150 B
+    assert figures["checkpoint, incremental"].startswith("17.4 kB")
+
+
+def test_a_contract_says_how_long_a_layer_is_kept(flights: Migration) -> None:
+    live = changed(flights, "events", arrival="broker")
+    kept = changed(live, "retention", raw=timedelta(days=30), bronze=timedelta(days=3))
+
+    assert derive.raw_retention(kept).value == 30 * 86_400_000
+    assert derive.table_properties(kept, "bronze") == {"slipway.retention-days": "3"}
+    assert any(risk.about == "retention.bronze" for risk in risks(kept))
+    assert not any(risk.about == "retention.bronze" for risk in risks(live))
+
+
+def test_each_risk_goes_when_its_key_is_set(flights: Migration) -> None:
+    def about(migration: Migration, brokers: int | None = None) -> set[str]:
+        return {risk.about for risk in risks(migration, brokers)}
+
+    assert {"events.arrival", "events.key", "events.format", "gates.observe.closed_days"} <= about(flights)
+    assert "events.arrival" not in about(changed(flights, "events", arrival="broker"))
+    assert "events.key" not in about(changed(flights, "events", key=("event_id",)))
+    assert "events.format" not in about(changed(flights, "events", format="avro"))
+    assert "parity.accept_late" in about(changed(flights, "parity", accept_late=timedelta(0)))
+    assert "cutover.canary" in about(changed(flights, "cutover", canary=()))
+    owners = {**flights.contract.owners, "on_call": ("ana",)}
+    alone = replace(flights, contract=flights.contract.model_copy(update={"owners": owners}))
+    assert "owners" in about(alone) and "owners" not in about(flights)
+    assert "Kafka cluster" in about(flights, 1) and "Kafka cluster" not in about(flights, 3)
+
+
+def test_explain_prints_tables_or_data(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "flights"]) == 0
+    told = capsys.readouterr().out
+    assert "Risks that the contract leaves open" in told and "Kinds of time" in told
+
+    assert cli.main(["explain", "flights", "--json", "--keys-per-day", "10"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["derived"][0]["inputs"]["parallelism"] == "2"
+    assert document["skew"] is None
