@@ -8,24 +8,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from slipway.domain.contract_file import Function
-from slipway.domain.expressions import (
-    INTEGERS,
-    Column,
-    ExpressionError,
-    Node,
-    columns,
+from slipway.domain.conversions import double_as_decimal, widen
+from slipway.domain.dialects import Dialect, quoted, sql_type
+from slipway.domain.expressions import parse_expression
+from slipway.domain.grain import GRAIN_FUNCTIONS, GrainColumn, compile_grain
+from slipway.domain.number_types import (
+    DOUBLE_AS_DECIMAL,
+    DOUBLE_SCALE,
+    MOST_DIGITS,
+    decimal,
+    digits,
     is_number,
-    parse_expression,
+    scale,
+    stored,
 )
-from slipway.domain.rendering import Dialect, quoted, render, sql_type, text_literal
+from slipway.domain.rendering import bounded, in_byte_order, render
+from slipway.domain.tree import Column, ExpressionError, Node, columns
 
-GRAIN_FUNCTIONS = {"minute": "timestamp", "hour": "timestamp", "day": "date", "week": "date", "month": "date"}
-"""Type by function: the beginning of the calendar unit, in the business zone, that holds an instant."""
-SUM_SCALE_OF_DOUBLES = 6
-"""Doubles are added up as decimals of this scale, so that the order of events can't change a sum."""
+__all__ = [
+    "GRAIN_FUNCTIONS",
+    "CompiledKpi",
+    "CompiledMeasure",
+    "Function",
+    "GrainColumn",
+    "Tolerance",
+    "compile_grain",
+    "compile_measure",
+]
+
+ROOM_DIGITS = 10
+"""Digits that a sum keeps free for how many events one cell has: up to 10^10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,61 +53,6 @@ class Tolerance:
         """Say whether two values are equal enough; either bound is sufficient."""
         delta = abs(batch - stream)
         return delta <= self.absolute or delta <= self.relative * abs(batch)
-
-
-@dataclass(frozen=True, slots=True)
-class GrainColumn:
-    """One column of a KPI's key. function: None for a plain field, else the name of the grain function.
-
-    minutes: width of the bucket of `minute`, which `minutes(15, t)` sets; a divisor of 60.
-    """
-
-    name: str
-    source: Column
-    function: str | None
-    type: str
-    zone: ZoneInfo
-    minutes: int = 1
-
-    def opens_on(self, dialect: Dialect) -> str:
-        """Return the SQL of the first business day of a row, over the KPI's own column."""
-        column = quoted(self.name, dialect)
-        return column if self.type == "date" else _local_day(column, self.zone, dialect)
-
-    def closes_on(self, dialect: Dialect) -> str:
-        """Return the SQL of the last business day of a row: the day with which the row closes."""
-        match self.function:
-            case "week":
-                return _later(self.opens_on(dialect), "6", "DAY", dialect)
-            case "month":
-                return _later(_later(self.opens_on(dialect), "1", "MONTH", dialect), "-1", "DAY", dialect)
-            case _:
-                return self.opens_on(dialect)
-
-    def sql(self, dialect: Dialect) -> str:
-        """Return the expression over event columns that gives this part of the key."""
-        source = quoted(self.source.name, dialect)
-        if self.function is None:
-            return source
-        return _local_day(source, self.zone, dialect)
-
-
-def _local_day(instant: str, zone: ZoneInfo, dialect: Dialect) -> str:
-    name = text_literal(zone.key)
-    match dialect:
-        case "flink":
-            # The session's zone (table.local-time-zone) is the contract's.
-            return f"CAST({instant} AS DATE)"
-        case "duckdb":
-            return f"CAST(timezone({name}, {instant}) AS DATE)"
-        case "postgres":
-            return f"CAST({instant} AT TIME ZONE {name} AS DATE)"
-
-
-def _later(day: str, count: str, unit: str, dialect: Dialect) -> str:
-    if dialect == "flink":
-        return f"TIMESTAMPADD({unit}, {count}, {day})"
-    return f"CAST({day} + INTERVAL '{count} {unit.lower()}' AS DATE)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,34 +82,37 @@ class CompiledMeasure:
         if self.argument is None:
             return f"COUNT(*){only}"
         value = render(self.argument, dialect)
-        target = sql_type(self.type, dialect)
         match self.function:
             case "count":
                 return f"COUNT({value}){only}"
             case "count_distinct":
-                return f"COUNT(DISTINCT {value}){only}"
+                # Minus zero is zero, though Flink would count it beside.
+                unsigned = f"CASE WHEN {value} = 0 THEN 0 ELSE {value} END"
+                return f"COUNT(DISTINCT {unsigned if self.argument.type == 'double' else value}){only}"
             case "sum":
-                # Flink keeps the argument's type and wraps; DuckDB and Postgres widen to types of their own.
-                total = f"SUM(CAST({value} AS {target})){only}"
-                return f"CAST(COALESCE({total}, 0) AS {target})"
+                total = self._total(self.argument, only, dialect)
+                return f"CAST(COALESCE({total}, 0) AS {sql_type(self.type, dialect)})"
             case "avg":
-                total = f"CAST(SUM(CAST({value} AS {self._sum_type(dialect)})){only} AS {target})"
-                return f"{total} / NULLIF(COUNT({value}){only}, 0)"
+                kind = _sum_type(self.argument.type)
+                total = widen(self._total(self.argument, only, dialect), kind, "double", dialect)
+                counted = bounded(value) if self.argument.type == "double" else value
+                return f"{total} / NULLIF(COUNT({counted}){only}, 0)"
             case "min" | "max":
-                return f"{self.function.upper()}({value}){only}"
+                kept = bounded(value) if self.argument.type == "double" else value
+                return f"{self.function.upper()}({in_byte_order(kept, self.type, dialect)}){only}"
 
-    def _sum_type(self, dialect: Dialect) -> str:
-        if self.argument is None:
-            raise ValueError(f"{self.function} of {self.name} needs an argument")
-        return sql_type(_sum_type(self.argument.type), dialect)
+    def _total(self, argument: Node, only: str, dialect: Dialect) -> str:
+        """Return the sum; each addend is widened first, for Flink would keep its type and wrap."""
+        value, kind = render(argument, dialect), _sum_type(argument.type)
+        if argument.type == "double":
+            value = double_as_decimal(bounded(value), DOUBLE_AS_DECIMAL, dialect)
+        return f"SUM(CAST({value} AS {sql_type(kind, dialect)})){only}"
 
 
 def _sum_type(kind: str) -> str:
-    if kind in INTEGERS:
+    if kind == "int":
         return "long"
-    if kind == "double":
-        return f"decimal(38,{SUM_SCALE_OF_DOUBLES})"
-    return f"decimal(38,{kind.rstrip(')').split(',')[1]})"
+    return f"decimal({MOST_DIGITS},{DOUBLE_SCALE if kind == 'double' else scale(kind)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +127,7 @@ class CompiledKpi:
 
     @property
     def key_may_hold_null(self) -> bool:
-        """True when a grain column comes from a field that may be null; a cell of nulls is a cell like any."""
+        """True when a grain column comes from a field that may be null; a cell of nulls is a cell too."""
         return any(part.source.nullable for part in self.grain)
 
     @property
@@ -204,27 +166,6 @@ class CompiledKpi:
         return [(part.name, part.type) for part in self.grain] + [(m.name, m.type) for m in self.measures]
 
 
-def compile_grain(name: str, text: str, fields: Mapping[str, Column], zone: ZoneInfo) -> GrainColumn:
-    """Compile `field` or `function(field)`; ExpressionError names what is known."""
-    function, bracket, rest = text.partition("(")
-    source_name = rest.rstrip(") ").strip() if bracket else text.strip()
-    if source_name not in fields:
-        raise ExpressionError(
-            f"{text!r}: there is no field {source_name}; known are {', '.join(sorted(fields))}"
-        )
-    source = fields[source_name]
-    if not bracket:
-        return GrainColumn(name, source, None, source.type, zone)
-    if function.strip() not in GRAIN_FUNCTIONS:
-        known = ", ".join(GRAIN_FUNCTIONS)
-        raise ExpressionError(f"{text!r}: there is no grain function {function.strip()}; known are {known}")
-    if source.type != "timestamp":
-        raise ExpressionError(
-            f"{text!r}: {function.strip()} needs a timestamp, but {source_name} is {source.type}"
-        )
-    return GrainColumn(name, source, function.strip(), GRAIN_FUNCTIONS[function.strip()], zone)
-
-
 def compile_measure(
     name: str,
     function: Function,
@@ -235,19 +176,40 @@ def compile_measure(
 ) -> CompiledMeasure:
     """Compile one measure; ExpressionError says which part does not fit and why."""
     condition = parse_expression(where, fields) if where else None
-    if condition is not None and condition.type != "boolean":
-        raise ExpressionError(f"{where!r} is {condition.type}, but `where` needs a condition")
+    if where and condition is not None and condition.type != "boolean":
+        raise ExpressionError(f"{where!r} is {condition.type}, but `where` needs a condition", where)
     if argument.strip() == "*":
         if function != "count":
-            raise ExpressionError(f"{function} of * has no meaning; name a field or an expression")
+            raise ExpressionError(f"{function} of * has no meaning; name a field or an expression", argument)
         return CompiledMeasure(name, function, None, condition, "long", tolerance)
     value = parse_expression(argument, fields)
-    if function in ("sum", "avg") and not is_number(value.type):
-        raise ExpressionError(f"{argument!r} is {value.type}, but {function} needs a number")
+    _check_argument(function, argument, value.type)
     result = {
         "count": "long",
         "count_distinct": "long",
         "sum": _sum_type(value.type) if is_number(value.type) else "long",
         "avg": "double",
-    }.get(function, value.type)
+    }.get(function, stored(value.type))
     return CompiledMeasure(name, function, value, condition, result, tolerance)
+
+
+def _check_argument(function: Function, text: str, kind: str) -> None:
+    """Refuse what a function has no answer for; ExpressionError names the type seen."""
+    if kind == "null":
+        raise ExpressionError(f"{text!r} is always NULL", text)
+    if function in ("min", "max") and kind == "boolean":
+        raise ExpressionError(
+            f"{text!r} is boolean, but {function} needs an order; count the true ones: count with where",
+            text,
+        )
+    if function not in ("sum", "avg"):
+        return
+    if not is_number(kind):
+        raise ExpressionError(f"{text!r} is {kind}, but {function} needs a number", text)
+    if kind != "double" and digits(kind) + ROOM_DIGITS > MOST_DIGITS:
+        most = decimal(MOST_DIGITS - ROOM_DIGITS, scale(kind))
+        raise ExpressionError(
+            f"{text!r} is {kind}, and {function} over many events may need more than {MOST_DIGITS} digits; "
+            f"CAST it to {most} at most",
+            text,
+        )
