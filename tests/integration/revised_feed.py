@@ -1,4 +1,4 @@
-"""A feed of orders that are revised, and what must become of each record, worked out one record after the other."""
+"""A feed of orders that are revised, and what must become of each record, followed one by one."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Truth:
     counted: dict[str, Version] = field(default_factory=dict)
 
     def hours(self) -> set[tuple[Any, ...]]:
-        """Rows of revised_hourly: hour, shop, orders, revenue, customers, largest, smallest, updated_through."""
+        """Rows of revised_hourly: hour, shop, the five measures, updated_through."""
         cells = _cells(self.counted, lambda one: (one.hour, one.shop))
         return {
             (

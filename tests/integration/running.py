@@ -69,7 +69,8 @@ class Running:
             found = count_records(self.migration, 1, ends, self.world)
             return found.balance if found.missing == 0 else None
 
-        return eventually(counted, f"{sum(ends.values())} records to be accounted for")
+        found: Balance = eventually(counted, f"{sum(ends.values())} records to be accounted for")
+        return found
 
     def restarts(self) -> dict[str, int]:
         """How often each job has restarted."""
@@ -98,7 +99,7 @@ class Running:
             warehouse.execute("SET timezone = 'UTC'")
             return warehouse.execute(f"SELECT {columns} FROM stream.{kpi}__r1").fetchall()
 
-    def dead_letters(self) -> Iterator[tuple[bytes | None, bytes | None, dict[str, bytes | None]]]:
+    def dead_letters(self) -> Iterator[tuple[bytes | None, bytes | None, dict[str, Any]]]:
         """Read (key, value, headers) of every committed dead letter."""
         topic = names.dlq_topic(self.topic)
         partitions = self.world.topics.bounds(topic)
