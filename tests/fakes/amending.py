@@ -14,6 +14,7 @@ from slipway.adapters.lake.late_rows import DuckDBLateRows
 from slipway.app.tables import revision_tables
 from slipway.domain import names
 from slipway.domain.avro import parse_schema
+from slipway.domain.closing import closing_day
 from slipway.domain.contract import Contract, Migration, compile_migration
 from slipway.domain.evidence import Verdict
 from slipway.domain.measures import CompiledKpi
@@ -41,11 +42,15 @@ SCHEMA = """{"type": "record", "name": "Parcel", "fields": [
  {"name": "depot", "type": "string", "doc": "Where it was handed over; the key"},
  {"name": "handed_over", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When, UTC"},
  {"name": "grams", "type": ["null", "int"], "default": null, "doc": "Weight"},
- {"name": "van", "type": ["null", "string"], "default": null, "doc": "Which van; null when unknown"}]}"""
+ {"name": "van", "type": ["null", "string"], "default": null, "doc": "Which van; null when unknown"},
+ {"name": "version", "type": "int", "default": 1, "doc": "Grows with every revision"}]}"""
 
 
-def migration(name: str = "parcels") -> Migration:
-    """Return the compiled migration; its KPI is called <name>_daily, so that tests can share a warehouse."""
+def migration(name: str = "parcels", *, keep: str = "first", time: str = "day") -> Migration:
+    """Return the compiled migration; its KPI is called <name>_daily, so that tests can share a warehouse.
+
+    time: the grain function of the KPI's time.
+    """
     contract = {
         "migration": name,
         "description": "Parcels by day and depot",
@@ -56,12 +61,13 @@ def migration(name: str = "parcels") -> Migration:
             "key": ("depot",),
             "id": "parcel_id",
             "time": "handed_over",
+            **({"keep": "latest", "version": "version"} if keep == "latest" else {}),
             "traffic": {"peak_per_second": 10, "mean_bytes": 100},
         },
         "parity": {"timezone": "America/New_York", "accept_late": "24h", "from": MONDAY},
         "kpis": {
             f"{name}_daily": {
-                "grain": {"day": "day(handed_over)", "depot": "depot"},
+                "grain": {"day": f"{time}(handed_over)", "depot": "depot"},
                 "segments": ("depot",),
                 "measures": {
                     "parcels": {"count": "*"},
@@ -86,6 +92,7 @@ def event(identity: str, day: date, offset: int, **values: Any) -> Mapping[str, 
         "handed_over": datetime.combine(day, NOON, tzinfo=ZONE).astimezone(UTC),
         "grams": 100,
         "van": None,
+        "version": 1,
         "business_day": day,
         "kafka_partition": 0,
         "kafka_offset": offset,
@@ -195,8 +202,9 @@ class FakeAmendments:
         if amendment.id in self.journal:
             return
         after = dict(self.stream)
-        for kpi in migration.kpis:
-            kept = {k: v for k, v in after.get(kpi, {}).items() if k[0] not in amendment.days}
+        for kpi, compiled in migration.kpis.items():
+            rows = after.get(kpi, {}).items()
+            kept = {k: v for k, v in rows if closing_day(compiled.time, k[0]) not in amendment.days}
             after[kpi] = kept | self.side[kpi]
             fail_at("amend.in_swap")
         fail_at("amend.before_swap_commit")
@@ -295,7 +303,7 @@ class Amending:
 
     def _rows(self, kpi: str, amendment: Amendment | None) -> Rows:
         """Fold all of silver, or an amendment's days with every late row that counts there."""
-        days = list(amendment.days) if amendment else [MONDAY, TUESDAY, WEDNESDAY]
+        days = list(amendment.days) if amendment else [MONDAY + timedelta(days=n) for n in range(31)]
         silver = self.lake.data_files(self.silver, self.lake.snapshot(self.silver) or 0)
         late = self.lake.data_files(self.late, amendment.late_snapshot) if amendment else []
         places = self.warehouse.places if amendment else []

@@ -1,4 +1,4 @@
-"""keep: latest: the newest accepted version of an event counts, and each difference says why it is another."""
+"""keep: latest: the newest accepted version counts, and each difference says why it is another."""
 
 from __future__ import annotations
 
@@ -122,6 +122,17 @@ def test_several_versions_in_the_batch_are_duplicates_there(sides: TwoSides) -> 
 
     assert causes(kpi) == {Cause.DUPLICATE_IN_BATCH}
     assert [c.net for c in kpi.causes if c.measure == "fares"] == [100]
+
+
+def test_of_several_versions_in_the_batch_the_newest_stands_for_the_event(sides: TwoSides) -> None:
+    sides.batch += [trip(1, fare=100), trip(1, version=2, fare=7)]
+    sides.accept(trip(1, fare=100))
+    sides.accept(trip(1, version=2, fare=9))
+
+    kpi = compared(sides)
+
+    shares = {c.cause: c.net for c in kpi.causes if c.measure == "fares"}
+    assert shares == {Cause.DUPLICATE_IN_BATCH: 100, Cause.VALUE: -2}
 
 
 def test_an_amended_version_takes_part_in_the_choice_of_the_newest(sides: TwoSides) -> None:
