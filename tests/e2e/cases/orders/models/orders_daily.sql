@@ -12,6 +12,6 @@ select
         coalesce(sum(case when kind = 'paid' then amount when kind = 'refunded' then -amount end), 0)
         as numeric(38, 2)
     ) as net,
-    max(amount) filter (where kind = 'paid') as largest
+    cast(max(amount) filter (where kind = 'paid') as numeric(12, 2)) as largest
 from {{ ref('order_events') }}
 group by 1, 2
