@@ -124,7 +124,7 @@ final class AvroDecoder implements Decoder {
         return switch (field.kind()) {
             case STRING, ENUM -> text(field, given);
             case INT, LONG, BOOLEAN -> given;
-            case DOUBLE -> number(field, ((Number) given).doubleValue());
+            case DOUBLE -> EventRules.number(field, ((Number) given).doubleValue(), given.toString());
             case DECIMAL -> decimal(field, (ByteBuffer) given, writer.scale(field));
             case TIMESTAMP -> instant(field, (Long) given, writer.unit(field));
             case DATE -> EventRules.date(field, LocalDate.ofEpochDay((Integer) given), given.toString());
@@ -146,13 +146,6 @@ final class AvroDecoder implements Decoder {
         } catch (CharacterCodingException e) {
             return false;
         }
-    }
-
-    private static double number(EventSchema.Field field, double given) throws Rejected {
-        if (Double.isNaN(given) || Double.isInfinite(given)) {
-            throw Rejected.because(field, Double.toString(given), "is not " + field.kind().words);
-        }
-        return given;
     }
 
     private static DecimalData decimal(EventSchema.Field field, ByteBuffer given, int scale) throws Rejected {

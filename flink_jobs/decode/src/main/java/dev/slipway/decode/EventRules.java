@@ -10,6 +10,8 @@ import org.apache.flink.table.data.TimestampData;
 
 /** What an event must be, whatever it was written as: the rules of the contract on values that were read already. */
 final class EventRules {
+    private static final double LARGEST_DOUBLE = 1e20;
+
     private final EventSchema schema;
     private final EventSchema.Field id;
     private final EventSchema.Field time;
@@ -118,6 +120,17 @@ final class EventRules {
             return 2;
         }
         return Character.isSurrogate(c) ? 4 : 3;
+    }
+
+    /** A number that can be added up as a decimal, as every engine does; zero has no sign there. */
+    static double number(EventSchema.Field field, double value, String text) throws Rejected {
+        if (Double.isNaN(value)) {
+            throw Rejected.because(field, text, "is not " + field.kind().words);
+        }
+        if (Math.abs(value) >= LARGEST_DOUBLE) {
+            throw Rejected.because(field, text, "does not fit: its magnitude must be below 1e20");
+        }
+        return value + 0.0;
     }
 
     /** Exact, or refused: a value with more decimals than the schema has is not rounded. */

@@ -240,11 +240,7 @@ final class JsonDecoder implements Decoder {
         if (!token.isNumeric()) {
             throw wrong(field, parser);
         }
-        double value = parser.getDoubleValue();
-        if (Double.isInfinite(value)) {
-            throw Rejected.because(field, parser.getText(), "does not fit into a double");
-        }
-        return value;
+        return EventRules.number(field, parser.getDoubleValue(), parser.getText());
     }
 
     /** A number, or its digits as text, which is how senders keep them from becoming a double on their way. */

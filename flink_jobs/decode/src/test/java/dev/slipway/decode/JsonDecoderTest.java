@@ -127,7 +127,8 @@ class JsonDecoderTest {
                 "{\"dep_delay\":{}}|dep_delay: an object is not an integer",
                 "{\"dep_delay\":99999999999}|dep_delay: '99999999999' does not fit into 32 bits",
                 "{\"distance\":99999999999999999999}|distance: '99999999999999999999' does not fit into 64 bits",
-                "{\"share\":1e999}|share: '1e999' does not fit into a double",
+                "{\"share\":1e999}|share: '1e999' does not fit: its magnitude must be below 1e20",
+                "{\"share\":-1e20}|share: '-1e20' does not fit: its magnitude must be below 1e20",
                 "{\"share\":NaN}|not json",
                 "{\"price\":1.234}|price: '1.234' does not fit into decimal(6,2)",
                 "{\"price\":1e999999999}|price: '1e999999999' does not fit into decimal(6,2)",
@@ -145,6 +146,67 @@ class JsonDecoderTest {
             })
     void aBadValueBecomesAPreciseReason(String value, String expected) {
         assertEquals(expected, reason(decode(value == null ? "" : value)));
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {"12.5|12.50", "\"12.50\"|12.50", "\"-1.5e1\"|-15.00", "12.500|12.50", "0e99|0.00", "\"0.00000\"|0.00"})
+    void aDecimalIsANumberOrItsDigitsAndExact(String written, String expected) {
+        GenericRowData row = decode(event(", \"price\": " + written));
+        assertNull(reason(row));
+        assertEquals(expected, row.getDecimal(6, 6, 2).toString());
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '`',
+            value = {
+                "1.005|price: '1.005' does not fit into decimal(6,2)",
+                "\"12345.67\"|price: '12345.67' does not fit into decimal(6,2)",
+                "0.1e-400|price: '0.1e-400' does not fit into decimal(6,2)",
+                "\"\"|price: '' is not a number",
+                "\" 1\"|price: ' 1' is not a number",
+                "\"1,5\"|price: '1,5' is not a number",
+                "\"\u0661\"|price: '\u0661' is not a number",
+                "\"0x1\"|price: '0x1' is not a number",
+                "\"1e99999999999\"|price: '1e99999999999' is not a number",
+                "true|price: 'true' is not a number",
+            })
+    void aDecimalIsNeverRounded(String written, String expected) {
+        assertEquals(expected, reason(decode(event(", \"price\": " + written))));
+    }
+
+    @Test
+    void zeroHasNoSignAndTheSmallestIsZero() {
+        assertEquals(0, Double.compare(0.0, decode(event(", \"share\": -0.0")).getDouble(5)));
+        assertEquals(0, Double.compare(0.0, decode(event(", \"share\": -0.1e-400")).getDouble(5)));
+    }
+
+    @Test
+    void textThatBecomesAKeyIsBoundedByTheBytesItTakesThere() {
+        JsonDecoder bounded = decoder(SCHEMA.replace(
+                "\"name\": \"gate\", \"type\": \"string\"", "\"name\": \"gate\", \"type\": \"string\", \"at_most_bytes\": 12"));
+        for (String good : new String[] {"x".repeat(12), "\u00e9".repeat(6), "\ud83d\ude00".repeat(3), "\\\"".repeat(6)}) {
+            assertNull(reason(bounded.decode(event(", \"gate\": \"" + good + "\"").getBytes(StandardCharsets.UTF_8), ARRIVED)));
+        }
+        assertEquals(
+                "gate: '\u0001\u0001\u0001' takes 18 bytes, but it is part of a key, which holds 12",
+                reason(bounded.decode(
+                                event(", \"gate\": \"\\u0001\\u0001\\u0001\"").getBytes(StandardCharsets.UTF_8), ARRIVED))
+                        .replace("\\u0001", "\u0001"));
+    }
+
+    @Test
+    void defaultsAreWrittenAsAvroHasThem() {
+        JsonDecoder defaults = decoder(SCHEMA.replace(
+                        "\"precision\": 6, \"scale\": 2}]",
+                        "\"precision\": 6, \"scale\": 2}], \"default\": \"\\u0001\\u0000\"")
+                .replace("\"logicalType\": \"date\"}]", "\"logicalType\": \"date\"}], \"default\": 15772"));
+        GenericRowData row = defaults.decode(event("").getBytes(StandardCharsets.UTF_8), ARRIVED);
+        assertEquals("2.56", row.getDecimal(6, 6, 2).toString());
+        assertEquals(15_772, row.getInt(7));
     }
 
     @Test
