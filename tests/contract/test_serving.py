@@ -11,6 +11,7 @@ import pytest
 from slipway.adapters.contracts import load_migration
 from slipway.domain.contract import Migration
 from tests.contract.serving_behaviour import KPI, ServingBehaviour
+from tests.contract.serving_grains_behaviour import ServingGrainsBehaviour
 from tests.fakes.control import CONTRACT
 from tests.fakes.serving import FakeServing
 
@@ -40,3 +41,25 @@ class TestFakeServing(ServingBehaviour):
     @pytest.fixture
     def tables(self, serving: FakeServing, migration: Migration) -> FakeTables:
         return FakeTables(serving, migration)
+
+
+class FakeGrainTables:
+    def __init__(self, serving: FakeServing, migration: Migration) -> None:
+        self.serving, self.migration = serving, migration
+
+    def fill(self, kpi: str, side: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        (self.serving.batch[kpi] if side == "batch" else self.serving.stream[kpi, 1]).extend(rows)
+
+    def read(self, kpi: str) -> list[tuple[Any, str | None, int, str]]:
+        rows = self.serving.read(self.migration.kpis[kpi])
+        return [(row["day"], row["zone"], row["trips"], row["served_from"]) for row in rows]
+
+
+class TestFakeServingGrains(ServingGrainsBehaviour):
+    @pytest.fixture
+    def serving(self) -> FakeServing:
+        return FakeServing()
+
+    @pytest.fixture
+    def tables(self, serving: FakeServing, migration: Migration) -> FakeGrainTables:
+        return FakeGrainTables(serving, migration)

@@ -35,7 +35,12 @@ SCHEMA = """{"type": "record", "name": "Trip", "fields": [
 
 
 def migration(
-    *, keep: str = "first", schema: str = SCHEMA, kpis: Mapping[str, str] | None = None, **parity: Any
+    *,
+    keep: str = "first",
+    schema: str = SCHEMA,
+    kpis: Mapping[str, str] | None = None,
+    begins: date = FIRST,
+    **parity: Any,
 ) -> Migration:
     """Return the compiled migration `trips`; keywords replace parts of `parity`.
 
@@ -58,7 +63,7 @@ def migration(
             "timezone": "America/New_York",
             "accept_late": "24h",
             "lateness_classes": ("0m", "6h", "24h"),
-            "from": FIRST,
+            "from": begins,
             **parity,
         },
         "dimensions": {"cabs": {"relation": "ops.cabs", "key": "rider", "fields": {"weight": "long"}}},

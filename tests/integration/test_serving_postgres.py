@@ -17,6 +17,7 @@ from slipway.domain.contract import Migration
 from slipway.errors import Permanent, Retryable
 from slipway.ports import RouteChange, Source
 from tests.contract.serving_behaviour import KPI, ME, E, ServingBehaviour, row
+from tests.contract.serving_grains_behaviour import UNITS, ServingGrainsBehaviour
 from tests.fakes.control import CONTRACT
 from tests.integration.scratch import database
 from tests.stack import Stack
@@ -86,6 +87,56 @@ def moved(serving: PostgresServing, source: Source) -> RouteChange:
 
 class TestPostgresServing(ServingBehaviour):
     pass
+
+
+class RealGrainTables:
+    def __init__(self, server: Mapping[str, str]) -> None:
+        self.server = server
+
+    def fill(self, kpi: str, side: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        table = sql.Identifier("batch", kpi) if side == "batch" else sql.Identifier("stream", f"{kpi}__r1")
+        with psycopg.connect(**self.server) as connection:  # type: ignore[arg-type]
+            keyed = connection.execute(
+                "SELECT 1 FROM pg_attribute WHERE attrelid = %s::regclass AND attname = 'grain_key'",
+                [table.as_string(connection)],
+            ).fetchone()
+            for each in rows:
+                # Stream tables whose key may hold NULL carry it as one text, for the job alone.
+                values = {**each, "grain_key": str([*each.values()])} if keyed else each
+                connection.execute(
+                    sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+                        table,
+                        sql.SQL(", ").join(map(sql.Identifier, values)),
+                        sql.SQL(", ").join([sql.Placeholder()] * len(values)),
+                    ),
+                    list(values.values()),
+                )
+
+    def read(self, kpi: str) -> list[tuple[Any, str | None, int, str]]:
+        with psycopg.connect(**self.server) as connection:  # type: ignore[arg-type]
+            query = sql.SQL("SELECT day, zone, trips, served_from FROM serving.{}").format(
+                sql.Identifier(kpi)
+            )
+            return connection.execute(query).fetchall()
+
+
+class TestPostgresServingGrains(ServingGrainsBehaviour):
+    @pytest.fixture
+    def tables(self, server: Mapping[str, str]) -> RealGrainTables:  # type: ignore[override]
+        return RealGrainTables(server)
+
+    @pytest.mark.parametrize("kpi", UNITS)
+    def test_the_bound_of_the_stream_can_use_an_index(
+        self, moved: PostgresServing, server: Mapping[str, str], kpi: str
+    ) -> None:
+        with psycopg.connect(**server) as connection:  # type: ignore[arg-type]
+            connection.execute("SET enable_seqscan = off")
+            connection.execute(
+                sql.SQL("CREATE INDEX ON stream.{} (day)").format(sql.Identifier(f"{kpi}__r1"))
+            )
+            query = sql.SQL("EXPLAIN SELECT * FROM serving.{}").format(sql.Identifier(kpi))
+            plan = [line.strip() for (line,) in connection.execute(query)]
+        assert any(line.startswith("Index Cond: (day >= $") for line in plan), plan
 
 
 @pytest.mark.parametrize("table", ["switch_log", "route"])
