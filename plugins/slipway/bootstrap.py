@@ -75,6 +75,7 @@ def world() -> World:
     from slipway.adapters.clock import SystemClock
     from slipway.adapters.comparison import DuckDBComparison, PostgresWarehouse
     from slipway.adapters.dbt import DbtBaseline
+    from slipway.adapters.dead_letters import KafkaDeadLetters
     from slipway.adapters.evidence_files import EvidenceFiles
     from slipway.adapters.expectations import GreatExpectations
     from slipway.adapters.flink.rest import FlinkEngine
@@ -100,6 +101,7 @@ def world() -> World:
         writers=writers,
         lake=_lake(),
         late_rows=DuckDBLateRows(),
+        dead_letters=KafkaDeadLetters(_kafka()),
         amendments=PostgresAmendments(server, writers),
         serving=PostgresServing(server),
         baseline=DbtBaseline(home() / "dbt_project", server, sql / "batch" / "slipway_run.sql", work / "dbt"),

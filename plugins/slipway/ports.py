@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -17,6 +17,7 @@ from slipway.domain.states import Blocker, State
 from slipway.errors import Retryable
 
 if TYPE_CHECKING:  # brings sqlglot, which the parsing of DAGs does without
+    from slipway.domain.draft import Draft
     from slipway.domain.measures import CompiledKpi
 
 # --- time -------------------------------------------------------------------------------------------------
@@ -118,6 +119,61 @@ class Schemas(Protocol):
         ...
 
     def register(self, subject: str, schema: str) -> int: ...
+
+
+# --- dead letters -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One record that was refused. partition, offset: in the dead letters; at: when it came there, UTC."""
+
+    partition: int
+    offset: int
+    at: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes]
+
+    @property
+    def place(self) -> str:
+        """The name by which people choose it: partition and offset in the dead letters."""
+        return f"{self.partition}:{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """A record to be sent to the raw topic again. at: its arrival where the producer says it, else None."""
+
+    key: bytes | None
+    value: bytes
+    headers: Mapping[str, bytes]
+    at: datetime | None = None
+
+
+class DeadLetters(Protocol):
+    """Dead letters in Kafka, and the way back from them."""
+
+    def read(self, topic: str) -> Iterator[DeadLetter]:
+        """Yield what the topic held when the call began, by partition; Permanent when there is no topic."""
+        ...
+
+    def get(self, topic: str, partition: int, offset: int) -> DeadLetter | None: ...
+
+    def send(self, topic: str, records: Sequence[Resent]) -> None:
+        """Send records and wait for each; Retryable when one is not confirmed, and it may be there or not.
+
+        Gives up within 15 s: what it has not sent by then will never be.
+        """
+        ...
+
+    def marks(self, topic: str, since: Mapping[int, int], header: str) -> Collection[str]:
+        """Return the values of a header of all records from these offsets on, up to the present."""
+        ...
+
+    def newest_arrival(self, topic: str) -> datetime | None:
+        """Return the largest timestamp of any record, UTC; None when the topic is empty."""
+        ...
 
 
 # --- the stream engine ------------------------------------------------------------------------------------
@@ -709,6 +765,29 @@ class Amendment:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """Dead letters that somebody sends to the raw topic again, recorded before the first one is sent.
+
+    places: those chosen; sent: those that stand in the raw topic. since: its next offset by partition when
+    the decision was recorded. state: open until it is known which were sent. edited: with another value.
+    """
+
+    id: int
+    migration: str
+    dead_letters: str
+    places: tuple[str, ...]
+    sent: tuple[str, ...]
+    since: Mapping[int, int]
+    edited: bool
+    state: str
+    by: str
+    authenticated: bool
+    reason: str
+    dag_run: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """A migration as the ledger knows it. version: optimistic lock of the row."""
 
@@ -802,6 +881,18 @@ class Ledger(Protocol):
     def close_amendment(self, amendment_id: int, state: str, rows: int) -> None: ...
 
     def amendments(self, migration: str, revision: int) -> Sequence[Amendment]: ...
+
+    def open_replay(self, replay: Replay) -> Replay:
+        """Record which dead letters are about to be sent again; id and at are given by the ledger."""
+        ...
+
+    def close_replay(self, replay_id: int, sent: Sequence[str]) -> None:
+        """Record which of them stand in the raw topic now; the others may be chosen again."""
+        ...
+
+    def replays(self, migration: str) -> Sequence[Replay]:
+        """Return replays of dead letters, oldest first."""
+        ...
 
     def note_origin(self, dag_id: str, run_id: str, user: str | None, triggered_by: str) -> None:
         """Record how a DAG run was started; the first record of a run stands."""
@@ -929,6 +1020,16 @@ class Serving(Protocol):
         ...
 
 
+class Drafts(Protocol):
+    """Where the files of a new migration are put."""
+
+    def refuse_taken(self, name: str) -> None:
+        """Refuse, Permanent, a name that has files already."""
+
+    def write(self, draft: Draft) -> Sequence[Path]:
+        """Write all files of a draft and return them, the contract first; on any failure there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything a use case may reach. Built in bootstrap.py, or of fakes in unit tests."""
@@ -950,3 +1051,4 @@ class World:
     reports: Reports
     amendments: Amendments
     late_rows: LateRows
+    dead_letters: DeadLetters

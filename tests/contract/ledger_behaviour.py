@@ -10,7 +10,17 @@ import pytest
 from slipway.domain.evidence import Digest, Verdict
 from slipway.domain.states import Blocker, State
 from slipway.errors import LockHeld, Permanent
-from slipway.ports import Actor, Amendment, Attempt, Ledger, Maintained, Reconciliation, SignOff, SwitchRow
+from slipway.ports import (
+    Actor,
+    Amendment,
+    Attempt,
+    Ledger,
+    Maintained,
+    Reconciliation,
+    Replay,
+    SignOff,
+    SwitchRow,
+)
 
 ME = Actor("rita", authenticated=True, dag_run="manual__1")
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -216,3 +226,18 @@ class LedgerBehaviour:
 
         known.record_maintenance("flights", Maintained("t", 9, 1, 900, 700, 5, 5, "h", "h", 2, 0), ME)
         assert known.maintenance("flights")[0]["files_after"] == 1
+
+    def test_a_replay_is_open_until_it_is_known_what_was_sent(self, known: Ledger) -> None:
+        decided = Replay(
+            *(0, "flights", "dlq-flights", ("0:1", "2:5"), (), {0: 7, 2: 0}, False, "open", "rita", True),
+            *("the schema was mended", "run", NOW),
+        )
+
+        kept = known.open_replay(decided)
+        assert known.replays("flights") == [replace(decided, id=kept.id, at=kept.at)]
+        known.close_replay(kept.id, ["0:1"])
+
+        assert [(one.state, one.sent) for one in known.replays("flights")] == [("done", ("0:1",))]
+        assert known.replays("trains") == []
+        with pytest.raises(Permanent, match="no replay 99"):
+            known.close_replay(99, [])

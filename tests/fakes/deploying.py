@@ -72,6 +72,7 @@ class Yard:
             writers=self.writers,
             lake=self.lake,
             late_rows=absent,
+            dead_letters=absent,
             amendments=cast(Any, self.amendments),
             serving=cast(Any, self.serving),
             baseline=absent,

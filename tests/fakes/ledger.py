@@ -14,7 +14,17 @@ from slipway.domain.evidence import Digest, canonical
 from slipway.domain.states import Blocker, State
 from slipway.domain.transitions import ACTION_STATES, EDGES
 from slipway.errors import LockHeld, Permanent, Retryable
-from slipway.ports import Actor, Amendment, Attempt, Maintained, Reconciliation, SignOff, Standing, SwitchRow
+from slipway.ports import (
+    Actor,
+    Amendment,
+    Attempt,
+    Maintained,
+    Reconciliation,
+    Replay,
+    SignOff,
+    Standing,
+    SwitchRow,
+)
 
 
 class FakeLedger:
@@ -33,6 +43,7 @@ class FakeLedger:
         self._sign_offs: list[SignOff] = []
         self._switches: dict[int, SwitchRow] = {}
         self._amendments: list[Amendment] = []
+        self._replays: list[Replay] = []
         self._incidents: list[dict[str, Any]] = []
         self._maintenance: list[dict[str, Any]] = []
         self._requests: list[dict[str, Any]] = []
@@ -183,6 +194,19 @@ class FakeLedger:
 
     def amendments(self, migration: str, revision: int) -> Sequence[Amendment]:
         return [row for row in self._amendments if (row.migration, row.revision) == (migration, revision)]
+
+    def open_replay(self, replay: Replay) -> Replay:
+        kept = replace(replay, id=len(self._replays) + 1, at=self.now())
+        self._replays.append(kept)
+        return kept
+
+    def close_replay(self, replay_id: int, sent: Sequence[str]) -> None:
+        if not 0 < replay_id <= len(self._replays):
+            raise Permanent(f"the ledger has no replay {replay_id}")
+        self._replays[replay_id - 1] = replace(self._replays[replay_id - 1], state="done", sent=tuple(sent))
+
+    def replays(self, migration: str) -> Sequence[Replay]:
+        return [row for row in self._replays if row.migration == migration]
 
     def note_origin(self, dag_id: str, run_id: str, user: str | None, triggered_by: str) -> None:
         self._origins.setdefault((dag_id, run_id), (user, triggered_by))

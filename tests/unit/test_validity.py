@@ -56,7 +56,7 @@ def test_values_of_python_are_taken_for_what_they_are() -> None:
         ("event_time", date(2013, 3, 8), "event_time: '2013-03-08' is not an instant in ISO"),
         ("flight_date", datetime(2013, 3, 8, tzinfo=UTC), "flight_date: '2013-03-08T00:00:00"),
         ("share", float("nan"), "share: 'nan' is not a number"),
-        ("share", float("inf"), "share: 'inf' does not fit into a double"),
+        ("share", float("inf"), "share: 'inf' does not fit: its magnitude"),
         ("price", Decimal("NaN"), "price: 'NaN' is not a number"),
         ("price", Decimal("1.234"), "price: '1.234' does not fit into decimal"),
         ("dep_delay", True, "dep_delay: 'true' is not an integer"),

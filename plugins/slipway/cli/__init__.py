@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from slipway.cli import contracts, design, operations, provisioning
+from slipway.cli import contracts, dead_letters, design, operations, provisioning
 from slipway.cli.verbs import DONE, NO, UNREACHABLE, Verbs
 from slipway.errors import Retryable, SlipwayError
 
@@ -35,6 +35,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="slipway", description="Move daily batch KPIs to streaming, with every difference explained."
     )
     verbs = Verbs(parser)
-    for module in (contracts, design, provisioning, operations):
+    for module in (contracts, design, provisioning, operations, dead_letters):
         module.add(verbs)
     return parser

@@ -20,6 +20,8 @@ from slipway.domain.instants import NotAnInstant, day_of, micros_of
 
 LIMITS = "json beyond the limits: nested too deeply, or a number or text that is too long"
 LONGEST_NUMBER = 1000
+DOUBLES_BELOW = 1e20
+"""Magnitude of doubles: sums keep them as decimals of 26 digits, six of them behind the point."""
 LONGEST_KEY = 2_400
 """Bytes of text in one key: Postgres refuses index entries above 2,704, which would stop the job."""
 _LONGEST_QUOTE = 60
@@ -245,8 +247,8 @@ def _double(rule: Rule, value: Any) -> float:
         raise _wrong(rule, value) from error
     if math.isnan(found):
         raise _wrong(rule, value)
-    if math.isinf(found):
-        raise _because(rule, text, "does not fit into a double")
+    if abs(found) >= DOUBLES_BELOW:
+        raise _because(rule, text, "does not fit: its magnitude must be below 1e20")
     return found
 
 

@@ -291,6 +291,28 @@ class RequestRow(Base):
     at: Mapped[datetime] = _at()
 
 
+class ReplayRow(Base):
+    """Dead letters that somebody sent to the raw topic again."""
+
+    __tablename__ = "replays"
+    __table_args__ = (Index(None, "migration"),)
+
+    id: Mapped[int] = _id()
+    migration: Mapped[str] = _migration()
+    dead_letters: Mapped[str]
+    places: Mapped[list[str]]
+    sent: Mapped[list[str]]
+    since: Mapped[dict[str, Any]]
+    edited: Mapped[bool]
+    state: Mapped[str]
+    by: Mapped[str]
+    authenticated: Mapped[bool]
+    reason: Mapped[str]
+    dag_run: Mapped[str]
+    closed_at: Mapped[datetime | None]
+    at: Mapped[datetime] = _at()
+
+
 class RunOriginRow(Base):
     """How a DAG run was started, seen by the scheduler."""
 

@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 
 from slipway.domain.evidence import Digest
 from slipway.errors import Permanent
-from slipway.ledger.models import AmendmentRow, AttemptRow, IncidentRow, MaintenanceRow
+from slipway.ledger.models import AmendmentRow, AttemptRow, IncidentRow, MaintenanceRow, ReplayRow
 from slipway.ledger.session import LedgerSession
-from slipway.ports import Actor, Amendment, Attempt, Maintained
+from slipway.ports import Actor, Amendment, Attempt, Maintained, Replay
 
 
 class Records(LedgerSession):
@@ -112,6 +112,58 @@ class Records(LedgerSession):
                     row.at,
                 )
                 for row in session.scalars(wanted.order_by(AmendmentRow.id))
+            ]
+
+    def open_replay(self, replay: Replay) -> Replay:
+        """Record which dead letters are about to be sent again; id and at are given by the ledger."""
+        with self._transaction() as session:
+            row = ReplayRow(
+                migration=replay.migration,
+                dead_letters=replay.dead_letters,
+                places=list(replay.places),
+                sent=list(replay.sent),
+                since={str(partition): offset for partition, offset in replay.since.items()},
+                edited=replay.edited,
+                state=replay.state,
+                by=replay.by,
+                authenticated=replay.authenticated,
+                reason=replay.reason,
+                dag_run=replay.dag_run,
+            )
+            session.add(row)
+            session.flush()
+            return replace(replay, id=row.id, at=row.at)
+
+    def close_replay(self, replay_id: int, sent: Sequence[str]) -> None:
+        """Record which of them stand in the raw topic now; Permanent when there is no replay of that id."""
+        with self._transaction() as session:
+            row = session.get(ReplayRow, replay_id, with_for_update=True)
+            if row is None:
+                raise Permanent(f"the ledger has no replay {replay_id}")
+            row.state, row.sent = "done", list(sent)
+            row.closed_at = session.scalar(select(func.clock_timestamp()))
+
+    def replays(self, migration: str) -> Sequence[Replay]:
+        """Return replays of dead letters, oldest first."""
+        wanted = select(ReplayRow).where(ReplayRow.migration == migration).order_by(ReplayRow.id)
+        with self._transaction() as session:
+            return [
+                Replay(
+                    row.id,
+                    row.migration,
+                    row.dead_letters,
+                    tuple(row.places),
+                    tuple(row.sent),
+                    {int(partition): int(offset) for partition, offset in row.since.items()},
+                    row.edited,
+                    row.state,
+                    row.by,
+                    row.authenticated,
+                    row.reason,
+                    row.dag_run,
+                    row.at,
+                )
+                for row in session.scalars(wanted)
             ]
 
     def incident(self, migration: str, severity: str, what: str, by: Actor) -> int:

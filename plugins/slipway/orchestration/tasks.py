@@ -137,6 +137,23 @@ def amend(migration: str) -> None:
 
 
 @task
+def replay(migration: str) -> None:
+    """Send dead letters to the raw topic again, each once."""
+    from slipway.app import dead_letters as use_case
+
+    given = _params()
+    wanted = use_case.Wanted(
+        reason=given["containing"],
+        since=forms.parsed_instant(given["since"], "since"),
+        until=forms.parsed_instant(given["until"], "until"),
+        places=given["places"],
+    )
+    reason = "" if given["dry_run"] else forms.needed_reason(given)
+    contract, world = bootstrap.migration(migration), bootstrap.world()
+    print(use_case.replay(contract, wanted, reason, world, _actor(), dry_run=given["dry_run"]))
+
+
+@task
 def maintain(migration: str) -> None:
     """Compact and expire, table by table."""
     from slipway.app import maintain as use_case

@@ -20,7 +20,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from slipway.domain.contract import Migration
 from slipway.domain.record_key import is_plain, key_bytes
-from slipway.domain.validity import Accepted, Instant, Refused, Rule, Validity, shown
+from slipway.domain.validity import DOUBLES_BELOW, Accepted, Instant, Refused, Rule, Validity, shown
 from slipway.domain.wire import check_json
 
 Encoded = tuple[bytes | str, bytes]
@@ -32,7 +32,6 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LARGEST_DOUBLE = 1.7976931348623157e308
 _NUL = b"\\u0000"
 
 
@@ -242,7 +241,7 @@ def _kind(rule: Rule, is_id: bool) -> Any:
         case "long":
             return Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
         case "double":
-            return Annotated[float, Meta(ge=-_LARGEST_DOUBLE, le=_LARGEST_DOUBLE)]
+            return Annotated[float, Meta(gt=-DOUBLES_BELOW, lt=DOUBLES_BELOW)]
         case "boolean":
             return bool
         case "timestamp":
