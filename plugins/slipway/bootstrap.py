@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from slipway.adapters.contracts import (
     ContractFileError,
@@ -18,7 +19,10 @@ from slipway.connections import Endpoint, endpoint
 from slipway.domain.contract import Migration
 from slipway.domain.skew import KeySample
 from slipway.errors import Permanent
-from slipway.ports import ConnectionSeen, Lake, Ledger, Scripts, World
+from slipway.ports import ConnectionSeen, Drafts, Lake, Ledger, Schemas, Scripts, World
+
+if TYPE_CHECKING:  # brings sqlglot, which the parsing of DAGs does without
+    from slipway.domain.draft import Sample
 
 SQL_DRIVER = "flink-sql-gateway-2.1.3.jar"
 
@@ -58,6 +62,29 @@ def readable_migrations() -> Iterator[Migration]:
             yield load_outline(path)
         except ContractFileError:
             continue  # dags/contracts.py raises it, where Airflow shows it as an import error of its own
+
+
+def drafts() -> Drafts:
+    """Return what writes the files of a new migration."""
+    from slipway.adapters.onboarding.files import DraftFiles
+
+    return DraftFiles(contracts_folder(), home() / "dbt_project")
+
+
+def draft_sample(kind: Literal["file", "topic", "model"], name: str, most: int) -> Sample:
+    """Return records to draft a contract from: of a file, the newest of a topic, or a dbt model's columns."""
+    from slipway.adapters.onboarding import dbt_models, sampling
+
+    match kind:
+        case "file":
+            return sampling.from_file(Path(name), most)
+        case "topic":
+            return sampling.from_topic(_kafka(), name, most)
+        case "model":
+            # The warehouse is asked only when the project does not tell the types.
+            return dbt_models.from_model(
+                home() / "dbt_project", name, lambda: libpq(endpoint("slipway_warehouse"))
+            )
 
 
 @cache
@@ -119,6 +146,18 @@ def world() -> World:
     )
 
 
+def migration_at(path: Path) -> Migration:
+    """Return the migration of a contract that lies anywhere."""
+    return load_migration(path)
+
+
+def registry(url: str | None = None) -> Schemas:
+    """Return the schema registry at a URL, else that of the connection."""
+    from slipway.adapters.registry import SchemaRegistry
+
+    return SchemaRegistry(url or _url(endpoint("slipway_registry")))
+
+
 def cluster_facts(topic: str) -> tuple[int, int | None]:
     """Return how many brokers the cluster has, and the topic's partitions, None when it is absent."""
     from slipway.adapters.kafka import KafkaTopics
@@ -128,21 +167,21 @@ def cluster_facts(topic: str) -> tuple[int, int | None]:
     return topics.brokers(), found.partitions if found else None
 
 
-def sample_topic(topic: str) -> KeySample:
+def keys_of_topic(topic: str) -> KeySample:
     """Return keys of a topic."""
     from slipway.adapters.key_samples import from_topic
 
     return from_topic(topic, _kafka())
 
 
-def sample_file(migration: Migration, path: Path) -> KeySample:
+def keys_of_file(migration: Migration, path: Path) -> KeySample:
     """Return keys of events in a file."""
     from slipway.adapters.key_samples import from_file
 
     return from_file(migration, path)
 
 
-def sample_table(migration: Migration, table: str) -> KeySample:
+def keys_of_table(migration: Migration, table: str) -> KeySample:
     """Return keys of rows in the warehouse."""
     from slipway.adapters.key_samples import from_table
 

@@ -13,6 +13,7 @@ from slipway.domain.risks import Risk, risks
 from slipway.domain.sizing import Figure
 from slipway.domain.skew import KeySample, Skew, skew
 from slipway.domain.spans import spoken_span
+from slipway.errors import Permanent
 
 ASSUMED_BROKERS = 3
 
@@ -55,6 +56,10 @@ def explain(
 
     keys_per_day: new ids a day; None takes the peak all day as an upper bound.
     """
+    if sample is not None and not sample.records:
+        raise Permanent(
+            f"the sample {sample.source} has no record with a key and says nothing about keys; take another"
+        )
     known = brokers or ASSUMED_BROKERS
     assumptions = []
     if brokers is None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway import bootstrap
-from slipway.cli.verbs import DONE, Verbs, print_json, print_table
+from slipway.cli.verbs import DONE, NO, Verbs, print_json, print_table
+from slipway.domain import names
 from slipway.domain.contract import Migration
+from slipway.errors import Permanent
 
 if TYPE_CHECKING:
+    from slipway.app.check_schema import Checked
     from slipway.app.explain import Explained
     from slipway.domain.skew import KeySample, Skew
 
 
 def add(verbs: Verbs) -> None:
-    """Add explain."""
+    """Add explain, diff, check-schema and export."""
     explain = verbs.add(
         "explain",
         _explain,
@@ -37,6 +41,37 @@ def add(verbs: Verbs) -> None:
     )
     sample.add_argument("--sample-file", type=Path, metavar="FILE", help="the same, an event a line")
     sample.add_argument("--sample-table", metavar="SCHEMA.TABLE", help="the same, a table of the warehouse")
+    diff = verbs.add(
+        "diff",
+        _diff,
+        "Print how the contract differs from the adopted one, and what each change means. Exit code 1 when "
+        "something is refused, needs a new revision, or restarts the observation.",
+    )
+    diff.add_argument(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="compare with this contract (YAML, its schema beside it), or with what `plan --out` kept, and "
+        "reach no system",
+    )
+    check = verbs.add(
+        "check-schema",
+        _check_schema,
+        "Say whether events of every age can be read with a new Avro schema, and what it does to each KPI. "
+        "Exit code 1 when it may not be used.",
+    )
+    check.add_argument("schema", type=Path, help="the new schema, an .avsc file")
+    check.add_argument(
+        "--registry",
+        nargs="?",
+        const="",
+        metavar="URL",
+        help="hold it against all registered versions, too (default: the connection slipway_registry)",
+    )
+    export = verbs.add("export", _export, "Print the contract for other tools.")
+    export.add_argument(
+        "--odcs", action="store_true", required=True, help="as Open Data Contract Standard, YAML (v3.1.0)"
+    )
 
 
 def _count(text: str) -> int:
@@ -67,11 +102,11 @@ def _explain(given: argparse.Namespace) -> int:
 
 def _sample(given: argparse.Namespace, migration: Migration) -> KeySample | None:
     if given.sample_topic is not None:
-        return bootstrap.sample_topic(given.sample_topic or migration.contract.events.topic)
+        return bootstrap.keys_of_topic(given.sample_topic or migration.contract.events.topic)
     if given.sample_file is not None:
-        return bootstrap.sample_file(migration, given.sample_file)
+        return bootstrap.keys_of_file(migration, given.sample_file)
     if given.sample_table is not None:
-        return bootstrap.sample_table(migration, given.sample_table)
+        return bootstrap.keys_of_table(migration, given.sample_table)
     return None
 
 
@@ -139,3 +174,93 @@ def _section(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]]) 
 
 def _pairs(inputs: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in inputs.items())
+
+
+def _diff(given: argparse.Namespace) -> int:
+    from slipway.domain.changes import Effect, compare, worst
+
+    migration = bootstrap.migration(given.migration)
+    if given.against:
+        changes = compare(_document(given.against), migration.document)
+    else:
+        from slipway.app import adopted
+
+        changes = adopted.changes(migration, bootstrap.world())
+    if given.json:
+        print_json([asdict(change) for change in changes])
+    elif not changes:
+        print("no difference")
+    else:
+        print_table(
+            ("what", "before", "now", "effect", "why"),
+            [(one.path, one.before, one.after, one.effect.value, one.why) for one in changes],
+        )
+        for one in changes:
+            if one.advice:
+                print(f"\n{one.path}: {one.advice}")
+    return DONE if worst(changes) in (None, Effect.COMPATIBLE) else NO
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    if path.suffix in (".yaml", ".yml"):
+        return bootstrap.migration_at(path).document
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise Permanent(f"{path} can't be read: {error}") from error
+    if isinstance(document, dict) and "slipway_plan" in document:
+        document = document["contract"]
+    if not isinstance(document, dict) or set(document) != {"contract", "schema"}:
+        raise Permanent(f"{path} is neither a contract (.yaml) nor a plan that `slipway plan --out` kept")
+    return document
+
+
+def _check_schema(given: argparse.Namespace) -> int:
+    from slipway.adapters.avro_compatibility import refusals
+    from slipway.app.check_schema import check_schema
+
+    migration = bootstrap.migration(given.migration)
+    try:
+        text = given.schema.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Permanent(f"the schema {given.schema} can't be read: {error}") from error
+    subject = names.value_subject(migration.contract.events.topic)
+    others: dict[str, str] = {}
+    if given.registry is not None:
+        versions = bootstrap.registry(given.registry or None).versions(subject)
+        others = {f"version {number} of {subject}": one for number, one in enumerate(versions, start=1)}
+    found = check_schema(migration, text, others, refusals)
+    if given.json:
+        print_json(asdict(found))
+    else:
+        _print_checked(found)
+    return DONE if found.compatible else NO
+
+
+def _print_checked(found: Checked) -> None:
+    print("compatible" if found.compatible else "NOT compatible")
+    if found.compiles:
+        print(f"the contract does not fit it: {found.compiles}")
+    for held in found.held:
+        rows = [
+            (one.field, one.before, one.after, "ok" if one.compatible else "breaks", one.why)
+            for one in held.changes
+        ]
+        if rows:
+            _section(f"Against {held.source}", ("field", "was", "is", "", "why"), rows)
+        for refusal in held.refused if not any(not one.compatible for one in held.changes) else ():
+            print(f"  {refusal}")
+    if found.effects:
+        uses = [(one.field, one.part, one.effect) for one in found.effects]
+        _section("What it does to the migration", ("field", "to", "what"), uses)
+
+
+def _export(given: argparse.Namespace) -> int:
+    from slipway.adapters import odcs
+
+    migration = bootstrap.migration(given.migration)
+    if given.json:
+        print_json(odcs.document(migration))
+    else:
+        print(odcs.to_yaml(migration), end="")
+    return DONE

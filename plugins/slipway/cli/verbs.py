@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from slipway.ports import Actor
 
 DONE, NO, UNREACHABLE = 0, 1, 3
+
+WIDTH = 200
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -46,7 +50,9 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    # A file or a CI's log has no width of its own; 80 columns would break words apart there.
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH
     table = Table(*headers, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
+    Console(width=width).print(table)
