@@ -1,6 +1,7 @@
 """The command line: the same use cases as the DAGs, for a terminal.
 
-Exit codes: 0 done; 1 the answer is no (invalid, differs, blocked); 2 wrong usage; 3 a system is out of reach.
+Exit codes: 0 done; 1 the answer is no (invalid, differs, blocked); 2 wrong usage; 3 a system is out of reach;
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from slipway.cli import contracts, dead_letters, design, operations, provisioning
+from slipway.cli import contracts, dead_letters, design, onboarding, operations, provisioning
 from slipway.cli.verbs import DONE, NO, UNREACHABLE, Verbs
 from slipway.errors import Retryable, SlipwayError
+
+INTERRUPTED = 130
 
 __all__ = ["DONE", "NO", "UNREACHABLE", "main"]
 
@@ -27,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SlipwayError as error:
         print(f"slipway: {error}", file=sys.stderr)
         return NO
+    except KeyboardInterrupt:
+        print("slipway: interrupted; what was under way is left undone", file=sys.stderr)
+        return INTERRUPTED
     return code
 
 
@@ -35,6 +41,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="slipway", description="Move daily batch KPIs to streaming, with every difference explained."
     )
     verbs = Verbs(parser)
-    for module in (contracts, design, provisioning, operations, dead_letters):
+    for module in (contracts, onboarding, design, provisioning, operations, dead_letters):
         module.add(verbs)
     return parser

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # the language of measures brings sqlglot: loaded when a KPI 
 __all__ = ["Contract", "ContractError", "Migration", "Observe", "compile_migration", "outline"]
 
 VERSION_TYPES = ("int", "long", "timestamp")
+RESERVED_FIELDS = ("business_day", "arrived_at", "kafka_partition", "kafka_offset")
+"""Columns that event tables have beside the event's own fields."""
 _NOT_IN_ROWS = ("traffic", "schema_file")
 
 
@@ -209,6 +211,13 @@ def _check_fields(contract: Contract, schema: EventSchema) -> None:
         _field(schema, ("events", "key", index), name)
     for name, dimension in contract.dimensions.items():
         _field(schema, ("dimensions", name, "key"), dimension.key)
+    for field in schema.fields:
+        if field.name.lower() in RESERVED_FIELDS:
+            raise ContractError(
+                ("events", "schema"),
+                f"the schema has the field {field.name}, but event tables have a column of that name "
+                f"already; rename the field (reserved: {', '.join(RESERVED_FIELDS)})",
+            )
 
 
 def _field(

@@ -1,0 +1,307 @@
+"""A first contract from a sample: what can be guessed with a reason, and what a person must decide."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
+
+from slipway.domain.contract import RESERVED_FIELDS
+from slipway.domain.inference import Guess, LeftOut, infer, instant_of, snake
+
+TOPIC = re.compile(r"[a-z0-9]+-[a-z0-9][a-z0-9-]*")
+SEGMENTS, SUMS, FEW = 2, 3, 20
+_EVENT_ID = ("event_id", "eventid", "message_id", "uuid", "guid", "id")
+_TIME = (
+    "event_time",
+    "occurred_at",
+    "happened_at",
+    "event_timestamp",
+    "timestamp",
+    "time",
+    "ts",
+    "created_at",
+)
+_VERSION = ("version", "revision", "sequence", "seq", "updated_at", "modified_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a sample. arrived_at: None when the source does not say. size: bytes of its value."""
+
+    values: Mapping[str, Any]
+    key: str | None = None
+    arrived_at: datetime | None = None
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was looked at. source: in words, for a comment. unreadable: records that are no JSON object.
+
+    topic: where it was read from. model: the dbt model that it is of. columns: types that the source itself
+    declares, by field, which go before those guessed. format: of the topic.
+    """
+
+    source: str
+    records: tuple[Record, ...]
+    unreadable: int = 0
+    topic: str | None = None
+    model: str | None = None
+    columns: tuple[Guess, ...] = ()
+    format: Literal["json", "avro"] = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A value of the draft with the reason for it. sure: False where a person must decide."""
+
+    value: str
+    why: str
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Traffic. peak_per_second: in the busiest second of the sample."""
+
+    peak_per_second: int
+    mean_bytes: int
+    why: str
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Everything that the files of a new migration are written from."""
+
+    name: str
+    source: str
+    topic: Chosen
+    format: str
+    fields: tuple[Guess, ...]
+    left_out: tuple[LeftOut, ...]
+    id: Chosen
+    key: Chosen
+    time: Chosen
+    version: Chosen | None
+    traffic: Measured
+    first_day: date
+    segments: tuple[Guess, ...]
+    sums: tuple[Guess, ...]
+    distinct: Guess | None
+    model: str | None
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """What a person must decide, a line each; the files say the same where it belongs."""
+        chosen = {"events.topic": self.topic, "events.id": self.id, "events.key": self.key}
+        chosen |= {"events.time": self.time}
+        lines = [f"{path}: {found.why}" for path, found in chosen.items() if not found.sure]
+        if not self.traffic.sure:
+            lines.append(f"events.traffic: {self.traffic.why}")
+        lines += [f"field {field.name}: {note}" for field in self.fields for note in field.notes]
+        lines += [f"field {field.name} was left out: {field.why}" for field in self.left_out]
+        return (*lines, "owners, description, parity.timezone, accept_late and the measures: yours to say")
+
+
+def draft(name: str, sample: Sample, today: date) -> Draft:
+    """Return a first contract. today: UTC; where the sample holds no instant, days begin there."""
+    guessed, left_out = infer([record.values for record in sample.records], RESERVED_FIELDS)
+    fields = list(sample.columns) or guessed
+    fields, identity = _identity(fields, sample)
+    fields, time = _time(fields)
+    key = _key(fields, identity.value, sample)
+    moments = _moments(sample, next(field for field in fields if field.name == time.value))
+    return Draft(
+        name=name,
+        source=sample.source,
+        topic=_topic(name, sample),
+        format=sample.format,
+        fields=tuple(fields),
+        left_out=() if sample.columns else tuple(left_out),
+        id=identity,
+        key=key,
+        time=time,
+        version=_version(fields, identity.value, time.value),
+        traffic=_traffic(sample, moments),
+        first_day=max((moment.date() for moment in moments), default=today) + timedelta(days=1),
+        segments=tuple(_segments(fields, sample))[:SEGMENTS],
+        sums=tuple(_sums(fields))[:SUMS],
+        distinct=next(
+            (f for f in fields if f.name == key.value and f.name != identity.value and not f.personal), None
+        ),
+        model=sample.model,
+    )
+
+
+def _identity(fields: list[Guess], sample: Sample) -> tuple[list[Guess], Chosen]:
+    rows = len(sample.records)
+    texts = [field for field in fields if field.kind == "string" and not field.nullable and not field.symbols]
+    # A record that came twice is the same event: distinct values are measured against distinct records.
+    whole = len({repr(sorted(record.values.items())) for record in sample.records})
+    candidates = [field for field in texts if field.unique or (whole > 1 and field.distinct >= whole)]
+    if candidates:
+        best = min(candidates, key=lambda field: _id_rank(field, fields))
+        told = f"different in all {whole} records of the sample" if rows else "the source calls it unique"
+        sure = _id_rank(best, fields)[0] < len(_EVENT_ID) and rows != 1
+        return fields, Chosen(best.name, told if sure else f"{told}; does it identify the event?", sure)
+    name = _free("event_id", fields)
+    note = "no field of the sample identifies an event; the producer must send one that never repeats"
+    made = Guess(name, "string", "string", False, f"DECIDE: {note}", notes=(note,), unique=True)
+    return [made, *fields], Chosen(name, note, sure=False)
+
+
+def _id_rank(field: Guess, fields: Sequence[Guess]) -> tuple[int, int, int]:
+    name = snake(field.name)
+    known = _EVENT_ID.index(name) if name in _EVENT_ID else len(_EVENT_ID)
+    return known - (name.endswith("_id") and known == len(_EVENT_ID)), field.personal, fields.index(field)
+
+
+def _time(fields: list[Guess]) -> tuple[list[Guess], Chosen]:
+    instants = [field for field in fields if field.kind == "timestamp" and not field.nullable]
+    if instants:
+        best = min(instants, key=lambda f: (_rank(f, _TIME), fields.index(f)))
+        known, others = _rank(best, _TIME) < len(_TIME), [f.name for f in instants if f is not best]
+        why = "an instant in every record"
+        if others:
+            why += f"; others are {', '.join(others)}: which says when it happened?"
+        elif not known:
+            why += "; does it say when the event happened?"
+        return fields, Chosen(best.name, why, sure=known and not others)
+    name = _free("event_time", fields)
+    local = [field.name for field in fields if field.local_time]
+    why = (
+        "no field of the sample is an instant with a time zone that is never null; the producer must send one"
+    )
+    if local:
+        why += f" ({', '.join(local)} has no offset)"
+    avro = {"type": "long", "logicalType": "timestamp-millis"}
+    made = Guess(name, avro, "timestamp", False, f"DECIDE: {why}", notes=(why,))
+    return [*fields, made], Chosen(name, why, sure=False)
+
+
+def _key(fields: Sequence[Guess], identity: str, sample: Sample) -> Chosen:
+    keyed = [record for record in sample.records if record.key is not None]
+    for field in fields:
+        if keyed and all(record.values.get(field.name) == record.key for record in keyed):
+            return Chosen(field.name, f"equals the record's key in all {len(keyed)} keyed records")
+    # Each id must have one key, so that its records keep their order: the things that events are about.
+    things = [
+        field
+        for field in fields
+        if field.kind == "string"
+        and not field.nullable
+        and not field.symbols
+        and field.name != identity
+        and re.search(r"(^|_)(id|key|code|number|no)$", snake(field.name))
+        and 1 < field.repeats < max(2, len(sample.records) / 4)
+        and _one_key_an_id(sample, identity, field.name)
+    ]
+    if things:
+        best = max(things, key=lambda field: field.distinct)
+        why = f"{best.distinct} values, {best.repeats:.1f} records each; is it what must keep its order?"
+        return Chosen(best.name, why, sure=False)
+    return Chosen(
+        identity, "no field stands for what must keep its order; so each event is alone", sure=False
+    )
+
+
+def _one_key_an_id(sample: Sample, identity: str, field: str) -> bool:
+    keys: dict[Any, Any] = {}
+    return all(
+        keys.setdefault(record.values.get(identity), record.values.get(field)) == record.values.get(field)
+        for record in sample.records
+        if record.values.get(identity) is not None
+    )
+
+
+def _version(fields: Sequence[Guess], identity: str, time: str) -> Chosen | None:
+    found = [
+        field
+        for field in fields
+        if field.kind in ("int", "long", "timestamp")
+        and not field.nullable
+        and field.name not in (identity, time)
+        and _rank(field, _VERSION) < len(_VERSION)
+    ]
+    return Chosen(found[0].name, "looks as if events were revised", sure=False) if found else None
+
+
+def _rank(field: Guess, names: Sequence[str]) -> int:
+    name = snake(field.name)
+    return names.index(name) if name in names else len(names)
+
+
+def _segments(fields: Sequence[Guess], sample: Sample) -> list[Guess]:
+    few = [
+        field
+        for field in fields
+        if field.kind in ("string", "boolean")
+        and not field.nullable
+        and not field.personal
+        and not field.unique
+        and 2 <= field.distinct <= FEW
+        and field.repeats >= min(5, max(2, len(sample.records) / 4))
+    ]
+    return sorted(few, key=lambda field: (not field.symbols, field.distinct))
+
+
+def _sums(fields: Sequence[Guess]) -> list[Guess]:
+    numbers = [
+        field
+        for field in fields
+        if (field.kind in ("int", "long", "double") or field.kind.startswith("decimal"))
+        and not field.personal
+        and not re.search(r"(^|_)(id|no|number|code|version|year|month|seq|sequence|zip)$", snake(field.name))
+    ]
+    return sorted(numbers, key=lambda field: not field.kind.startswith("decimal"))
+
+
+def _moments(sample: Sample, time: Guess) -> list[datetime]:
+    arrived = [record.arrived_at for record in sample.records if record.arrived_at is not None]
+    if arrived:
+        return arrived
+    found = [instant_of(record.values.get(time.name), time.avro) for record in sample.records]
+    return [moment for moment in found if moment is not None]
+
+
+def _traffic(sample: Sample, moments: Sequence[datetime]) -> Measured:
+    sizes = [record.size for record in sample.records if record.size]
+    mean = max(1, round(sum(sizes) / len(sizes))) if sizes else 500
+    span = (max(moments) - min(moments)).total_seconds() if moments else 0
+    if len(moments) < 2 or span <= 0:
+        why = "the sample does not say how fast records come; measure the busiest minute, or ask"
+        return Measured(100, mean, why, sure=False)
+    busiest = max(Counter(int(moment.timestamp()) for moment in moments).values())
+    clock = "arrival" if any(record.arrived_at for record in sample.records) else "event time"
+    why = (
+        f"by {clock}, {len(moments)} records from {_shown(min(moments))} to {_shown(max(moments))}: "
+        f"mean {len(moments) / span:.3g}/s, busiest second {busiest}; is that the busiest time of the year?"
+    )
+    return Measured(busiest, mean, why, sure=False)
+
+
+def _shown(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _topic(name: str, sample: Sample) -> Chosen:
+    seen = sample.topic
+    if seen is not None and TOPIC.fullmatch(seen):
+        return Chosen(seen, "the topic that was sampled")
+    data_type = re.sub(r"[^a-z0-9]+", "-", (seen or name).lower()).strip("-") or "events"
+    made = f"raw-{data_type}"
+    if seen is None:
+        return Chosen(made, "no topic was sampled; this one would be created", sure=False)
+    return Chosen(made, f"{seen} is not called <layer>-<data type>; this one would be created", sure=False)
+
+
+def _free(name: str, fields: Sequence[Guess]) -> str:
+    taken, found = {field.name.lower() for field in fields}, name
+    while found in taken or found in RESERVED_FIELDS:
+        found += "_of_event"
+    return found
