@@ -153,10 +153,15 @@ def raw_topic_config(migration: Migration, brokers: int) -> Mapping[str, str]:
     }
 
 
+LARGEST_DEAD_LETTER = 16 * 1024 * 1024
+"""Bytes: a refused record as large as a broker takes it, and its headers on top."""
+
+
 def dlq_topic_config(migration: Migration, brokers: int) -> Mapping[str, str]:
     """Return the dead-letter topic's configuration; it is kept from the moment a record was refused."""
     return {
         "cleanup.policy": "delete",
+        "max.message.bytes": str(LARGEST_DEAD_LETTER),
         "message.timestamp.type": "LogAppendTime",
         "min.insync.replicas": str(min_in_sync(brokers).value),
         "retention.ms": str(_millis(migration.contract.retention.dlq)),

@@ -38,9 +38,6 @@ class Endpoints:
     registry: str = ""
 
 
-DEAD_LETTER_BYTES = 16 * 1024 * 1024
-"""The largest dead letter that is sent; its topic takes as much."""
-
 _NOWHERE = Endpoints(
     "kafka",
     "jdbc:postgresql://warehouse/warehouse",
@@ -138,7 +135,7 @@ class FlinkScripts:
             dlq_topic=names.dlq_topic(migration.contract.events.topic),
             schema_id=schema_id,
             version=migration.contract.events.version,
-            dead_letter_bytes=DEAD_LETTER_BYTES,
+            dead_letter_bytes=derive.LARGEST_DEAD_LETTER,
         )
 
     def _revision(self, migration: Migration, revision: int, writer: str, endpoints: Endpoints) -> str:
