@@ -20,7 +20,8 @@ from slipway.app.provision_steps import (
     Step,
 )
 from slipway.app.saved_plan import SavedPlan, save
-from slipway.domain.contract import Migration
+from slipway.domain.avro import parse_schema
+from slipway.domain.contract import Migration, compile_migration
 from slipway.domain.states import State
 from slipway.errors import Permanent
 from slipway.faults import InjectedFault
@@ -166,6 +167,31 @@ def test_a_schema_that_old_events_do_not_fit_is_refused_before_it_is_registered(
 
     assert step.what == "subject raw-flight-status-value: schema"
     assert step.reason.startswith("version 1: distance: old events do not have it and there is no default")
+
+
+def test_a_schema_that_fits_says_what_it_does_to_each_kpi(yard: Yard) -> None:
+    apply(yard, plan(yard))
+    raw = json.loads(yard.migration.schema.text)
+    raw["fields"].append({"name": "gate", "type": ["null", "string"], "default": None, "doc": "Gate"})
+    yard.migration = compile_migration(yard.migration.contract, parse_schema(json.dumps(raw)))
+
+    change, *_, register = [step for step in plan(yard) if "gate" in step.what + step.reason]
+
+    assert (change.what, change.seen, change.wanted) == ("contract schema.gate", "absent", "string or null")
+    assert isinstance(register, RegisterSchema)
+    assert "gate (kpis.flights_daily): not used; its numbers stay as they are" in register.reason
+
+
+def test_a_setting_that_nobody_made_is_added_without_a_word(yard: Yard) -> None:
+    apply(yard, plan(yard))
+    seen = yard.topics.describe("raw-flight-status")
+    assert seen is not None
+    config = {key: value for key, value in seen.config.items() if key != "min.insync.replicas"}
+    yard.topics._topics["raw-flight-status"] = replace(seen, config=config)
+
+    (step,) = plan(yard)
+
+    assert (step.seen, step.safety) == ("min.insync.replicas=default", Safety.SAFE)
 
 
 def test_properties_of_a_lake_table_are_set_back_and_its_columns_never_touched(yard: Yard) -> None:

@@ -23,7 +23,7 @@ from slipway.app.provision_steps import (
 )
 from slipway.app.provision_topics import topic_steps
 from slipway.app.tables import bronze_table, revision_tables
-from slipway.domain import names, schema_change
+from slipway.domain import names, schema_change, schema_effects
 from slipway.domain.changes import Change, Effect, compare, worst
 from slipway.domain.contract import Migration
 from slipway.domain.derive import RETENTION_PROPERTY
@@ -172,7 +172,12 @@ def _schema(migration: Migration, world: World) -> Iterator[Step]:
             f"`slipway check-schema {migration.name} <file>` shows each field and what it does to each KPI",
         )
     else:
-        yield RegisterSchema(subject, text, f"{len(versions)} other" if versions else "none")
+        newest = schema_change.changes(versions[-1], text) if versions else ()
+        used = [
+            f"{one.field} ({one.part}): {one.effect}" for one in schema_effects.effects(migration, newest)
+        ]
+        reason = "; ".join(["producers and jobs agree on one schema", *used])
+        yield RegisterSchema(subject, text, f"{len(versions)} other" if versions else "none", reason)
 
 
 def _tables(

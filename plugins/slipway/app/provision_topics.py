@@ -19,6 +19,9 @@ _ADOPT = {
 }
 
 
+_DERIVED = "it can't be adopted, for it is derived; "
+
+
 def topic_steps(migration: Migration, world: World) -> Iterator[Step]:
     """Return what is to be done with the raw and the dead-letter topic."""
     brokers, events = world.topics.brokers(), migration.contract.events
@@ -62,11 +65,16 @@ def _other_config(seen: TopicSpec, wanted: TopicSpec, arrival: str) -> Iterator[
             f"to adopt it put it into the contract ({_ADOPT.get(key, 'no key of it says this')}); to have "
             "them deleted, set it with Kafka's own tools",
         )
-    rest = {key: value for key, value in differing.items() if key not in losing}
+    # A key that nobody set, and that changes no record's meaning: the topic was made by an older version.
+    fresh = {key: differing[key] for key in differing if key not in seen.config and key not in _ADOPT}
+    if fresh:
+        now = pairs(dict.fromkeys(fresh, "default"))
+        yield ConfigureTopic(seen.name, fresh, now, "derived from the cluster", Safety.SAFE, "")
+    rest = {key: value for key, value in differing.items() if key not in losing and key not in fresh}
     if rest:
         now = pairs({key: seen.config.get(key, "default") for key in rest})
         keys = [f"{key} by {_ADOPT[key]}" for key in sorted(rest) if key in _ADOPT]
-        adopt = f"to adopt it put it into the contract ({', '.join(keys)}); " if keys else ""
+        adopt = f"to adopt it put it into the contract ({', '.join(keys)}); " if keys else _DERIVED
         yield ConfigureTopic(
             seen.name,
             rest,
