@@ -93,3 +93,34 @@ def test_a_day_that_one_kpi_did_not_show_does_not_pass_for_all() -> None:
         DAY: Verdict.PASS,
         other: Verdict.INCONCLUSIVE,
     }
+
+
+def test_a_day_with_which_no_row_of_a_kpi_closes_is_judged_by_the_others() -> None:
+    other = date(2013, 2, 28)
+    daily, monthly = {DAY: Verdict.PASS, other: Verdict.PASS}, {other: Verdict.FAIL}
+
+    assert days_of_all([daily, monthly], [{DAY, other}, {other}]) == {
+        DAY: Verdict.PASS,
+        other: Verdict.FAIL,
+    }
+
+
+def test_a_kpi_whose_rows_are_still_open_is_told_and_holds_nobody_up() -> None:
+    both = Compared({"daily": kpi(total()), "monthly": kpi()}, (), ())
+
+    verdict, findings = judge(night(compared=both, waiting={"monthly": date(2013, 3, 31)}))
+
+    assert verdict is Verdict.PASS
+    assert [f.code for f in findings] == ["row_still_open"]
+    assert "the next one closes on 31 March 2013" in findings[0].what
+
+
+def test_a_night_that_compared_open_rows_only_proves_nothing() -> None:
+    open_day = total(day=date(2013, 3, 31))
+
+    verdict, findings = judge(
+        night(compared=Compared({"k": kpi(open_day)}, (), ()), waiting={"k": date(2013, 3, 31)})
+    )
+
+    assert verdict is Verdict.INCONCLUSIVE
+    assert findings[0].code == "row_still_open"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slipway.domain.contract import Observe
 from slipway.domain.evidence import Verdict
-from slipway.domain.window import observed
+from slipway.domain.window import Closing, observed
 
 PASS, FAIL = Verdict.PASS, Verdict.FAIL
 FIVE = Observe(closed_days=5, including=("month_end",))
@@ -76,3 +76,37 @@ def test_the_window_is_complete_exactly_when_the_last_days_all_pass(
 
     tail = verdicts[-needed:]
     assert window.complete == (len(tail) == needed and FAIL not in tail)
+
+
+def weeks(*days: date) -> Closing:
+    return Closing("orders_weekly", frozenset(days), max(days, default=FEB_25) + timedelta(days=7))
+
+
+def test_days_with_which_no_row_closes_neither_count_nor_break_the_run() -> None:
+    sundays = [date(2013, 3, 3) + timedelta(weeks=n) for n in range(3)]
+
+    window = observed(
+        dict.fromkeys(sundays, PASS), date(2013, 3, 20), Observe(closed_days=3), PASS, [weeks(*sundays)]
+    )
+
+    assert (window.days, window.first, window.missing) == (3, sundays[0], ())
+
+
+def test_a_week_that_fails_breaks_a_run_of_weeks_and_is_named() -> None:
+    sundays = [date(2013, 3, 3) + timedelta(weeks=n) for n in range(3)]
+    verdicts = {sundays[0]: PASS, sundays[1]: FAIL, sundays[2]: PASS}
+
+    window = observed(verdicts, date(2013, 3, 20), Observe(closed_days=3), FAIL, [weeks(*sundays)])
+
+    assert window.days == 1
+    assert "10 March 2013 does not pass and breaks the run" in window.missing
+
+
+def test_a_kpi_none_of_whose_rows_closed_in_the_run_keeps_the_window_open() -> None:
+    last = date(2013, 3, 1)
+    daily = Closing("orders_daily", frozenset(days(*[PASS] * 5)), last + timedelta(days=1))
+    weekly = Closing("orders_weekly", frozenset({date(2013, 2, 24)}), date(2013, 3, 3))
+
+    window = observed(days(*[PASS] * 5), last, FIVE, PASS, [daily, weekly])
+
+    assert window.missing == ("no row of orders_weekly closes in the run; the next one does on 3 March 2013",)
