@@ -128,7 +128,12 @@ class TwoSides:
     stream_rows: str = "SELECT * FROM folded"
 
     def arrive(
-        self, trip_id: str | None, at: datetime | None = None, reason: str | None = None, version: int = 1
+        self,
+        trip_id: str | None,
+        at: datetime | None = None,
+        reason: str | None = None,
+        version: int = 1,
+        headers: Sequence[tuple[str, bytes]] = (),
     ) -> int:
         """Append a record to bronze and return its offset."""
         offset = len(self.bronze)
@@ -140,6 +145,7 @@ class TwoSides:
                 "event_id": trip_id,
                 "event_version": None if trip_id is None else version,
                 "reason": reason,
+                "headers": list(headers),
             }
         )
         return offset
@@ -165,6 +171,7 @@ class TwoSides:
         silver = self._write("silver", [self._event(*row) for row in self.silver], event)
         late = self._write("late", [self._event(*row) for row in self.late], event)
         kinds = {"event_id": pa.string(), "event_version": pa.int32(), "reason": pa.string()}
+        kinds["headers"] = pa.map_(pa.string(), pa.binary())
         bronze = self._write("bronze", self.bronze, {**_PLACE, **kinds})
         kinds = {**_PLACE, "event_id": pa.string(), "key": pa.string(), "reason": pa.string()}
         return LakeFiles(bronze, silver, silver, late, self._write("rejected", self.rejected, kinds))

@@ -37,6 +37,20 @@ def test_each_kind_of_record_is_counted_in_its_own_place(tmp_path: Path) -> None
     assert found.missing == 0
 
 
+def test_records_that_were_dead_letters_are_counted_beside_where_they_went(tmp_path: Path) -> None:
+    sides = TwoSides(tmp_path)
+    sides.accept(trip(0))
+    sides.reject("r1")
+    sides.arrive("t0", headers=[("slipway_replay_of", b"0:0"), ("other", b"")])
+    sides.arrive("t0", headers=[("other", b"slipway_replay_of")])
+
+    found = counted(sides)
+
+    assert found.balance == Balance(4, 4, 1, 0, 1, 2, replayed=1)
+    assert found.balance.closes
+    assert counted(sides, end=2).balance.replayed == 0
+
+
 def test_a_late_row_whose_id_was_taken_earlier_is_a_duplicate(tmp_path: Path) -> None:
     sides = TwoSides(tmp_path)
     sides.accept(trip(1))

@@ -1,5 +1,5 @@
 -- Where is every record below the cut: how many stand in each table, and which are not where they must be yet?
--- Reads bronze, silver, late, rejected and ends(kafka_partition, base, next_offset). Each number is counted from
+-- Reads bronze, silver, late, rejected, replayed and ends(kafka_partition, base, next_offset). Each number is counted from
 -- rows of its own table; a duplicate is a valid record in no table whose identity was taken earlier in its partition.
 -- {{ "With keep: latest another version of an id is another record." if version else "One id is one record." }}
 WITH taken AS (
@@ -37,4 +37,5 @@ SELECT
     (SELECT total - again FROM late_rows) AS late,
     (SELECT count(*) FROM rejected) AS rejected,
     (SELECT count(*) FILTER (WHERE is_duplicate) FROM loose) + (SELECT again FROM late_rows) AS duplicates,
+    (SELECT count(*) FROM replayed) AS replayed,
     (SELECT count(*) FILTER (WHERE NOT is_duplicate) FROM loose) AS unaccounted

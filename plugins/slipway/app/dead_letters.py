@@ -24,8 +24,7 @@ from slipway.errors import Permanent
 from slipway.faults import fail_at
 from slipway.ports import Actor, DeadLetter, Replay, Resent, World
 
-REPLAY_OF = "slipway_replay_of"
-"""Header of a record that was a dead letter: its partition and offset among those, as `2:17`."""
+REPLAY_OF = names.REPLAY_HEADER
 REPLAY = "slipway_replay"
 """Header beside it: the number of the replay in the ledger, which says who and why."""
 

@@ -116,6 +116,7 @@ def _balance(counted: Counted) -> dict[str, Any]:
         "late": balance.late,
         "rejected": balance.rejected,
         "duplicates": balance.duplicates,
+        "replayed": balance.replayed,
         "unaccounted": counted.unaccounted,
         "absent": {str(partition): records for partition, records in counted.absent.items()},
         "backwards": [list(place) for place in counted.backwards],

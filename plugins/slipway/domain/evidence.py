@@ -71,7 +71,10 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Where every record of the topic went, counted for each table by itself, never as a remainder."""
+    """Where every record of the topic went, counted for each table by itself, never as a remainder.
+
+    replayed: those of bronze that were dead letters before; they stand in the other numbers as well.
+    """
 
     produced: int
     bronze: int
@@ -79,6 +82,7 @@ class Balance:
     late: int
     rejected: int
     duplicates: int
+    replayed: int = 0
 
     @property
     def closes(self) -> bool:

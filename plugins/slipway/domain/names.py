@@ -6,6 +6,10 @@ GRAIN_KEY = "grain_key"
 """The key as text, a JSON array, in stream tables of KPIs whose grain may hold NULL; readers never see it."""
 
 
+REPLAY_HEADER = "slipway_replay_of"
+"""Header of a record that was a dead letter: its partition and offset among those, as `2:17`."""
+
+
 def bronze(migration: str) -> str:
     """Return the lake table that holds every record as it came."""
     return f"bronze.{migration}"

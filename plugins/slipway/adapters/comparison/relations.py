@@ -75,6 +75,7 @@ class Relations:
         rejected = {**_PLACE, "event_id": "string", "key": "string", "reason": "string"}
         event = {**self._events, **_PLACE, "business_day": "date"}
         self._parquet("bronze", files.bronze, bronze)
+        self._replayed(files.bronze)
         self._parquet("silver", files.silver, event)
         self._parquet("silver_of_days", files.silver_of_days, event)
         self._parquet("late", files.late, event)
@@ -274,6 +275,19 @@ class Relations:
             for column, kind in columns.items()
         )
         self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {empty} WHERE FALSE")
+
+    def _replayed(self, files: Sequence[str]) -> None:
+        """Make the view `replayed`: places of records that were dead letters before."""
+        places = "SELECT NULL::INTEGER AS kafka_partition, NULL::BIGINT AS kafka_offset WHERE FALSE"
+        if files:
+            listed = ", ".join(text_literal(_path(file)) for file in files)
+            places = (
+                "SELECT t.kafka_partition, t.kafka_offset"
+                f" FROM read_parquet([{listed}], hive_partitioning = false) AS t JOIN ends AS e"
+                " ON t.kafka_partition = e.kafka_partition AND t.kafka_offset < e.next_offset"
+                f" WHERE map_contains(t.headers, {text_literal(names.REPLAY_HEADER)})"
+            )
+        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW replayed AS {places}")
 
     def _quoted(self) -> list[str]:
         return [quoted(name, "duckdb") for name in self._events]

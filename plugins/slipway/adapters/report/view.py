@@ -276,6 +276,14 @@ def _class(after: int | None, before: int | None) -> str:
     )
 
 
+def _account(balance: Mapping[str, Any]) -> str:
+    if not balance["closes"]:
+        return "The account does not close; the findings say what to do."
+    told = "Every record of the topic is in bronze, and every record of bronze is in one place."
+    again = balance.get("replayed", 0)  # absent in evidence of before there were replays
+    return f"{told} {grouped(again)} of them were dead letters that were sent again." if again else told
+
+
 def _records(document: Document) -> dict[str, Any]:
     balance = document["balance"]
     rows = [
@@ -292,9 +300,7 @@ def _records(document: Document) -> dict[str, Any]:
             for key, label, tone in rows
             if balance[key] or key not in ("unaccounted",)
         ],
-        "sentence": "Every record of the topic is in bronze, and every record of bronze is in one place."
-        if balance["closes"]
-        else "The account does not close; the findings say what to do.",
+        "sentence": _account(balance),
     }
 
 
