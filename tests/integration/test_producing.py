@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
@@ -137,14 +137,17 @@ def test_a_broker_that_does_not_answer_makes_results_and_no_hang(stack: Stack, t
     settings = {**topic.kafka, "delivery.timeout.ms": "2000", "socket.timeout.ms": "1000"}
     with EventProducer([topic.migration], settings) as producer:
         assert producer.publish(Event("Status", good(0))).ok
-        broker = stack.pid("kafka")
-        os.kill(broker, signal.SIGSTOP)
+        broker = psutil.Process(stack.pid("kafka"))
+        family = [broker, *broker.children(recursive=True)]
+        for process in family:
+            process.suspend()
         try:
             begun = time.monotonic()
             results = producer.publish_batch([Event("Status", good(number)) for number in range(100)])
             seconds = time.monotonic() - begun
         finally:
-            os.kill(broker, signal.SIGCONT)
+            for process in family:
+                process.resume()
         assert {result.status for result in results} == {"failed"}
         assert all(result.retriable and "timed out" in result.error for result in results)
         assert seconds < 2 + 10
