@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -28,6 +29,7 @@ Encoded = tuple[bytes | str, bytes]
 OnUnknown = Callable[[Iterable[str]], None]
 """Told the fields of an accepted event that its schema does not have."""
 
+_convert = msgspec.convert
 _JSON = msgspec.json.Encoder(decimal_format="number")
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC)
@@ -53,17 +55,19 @@ class Encoding:
         self._value = _json if events.format == "json" else _avro(migration, schema_id)
         self._write_struct = _JSON.encode if events.format == "json" else self._struct_to_avro
         names = [rule.name for rule in self._rules]
-        self._key_at = f"f{names.index(events.key[0])}"
+        self._key_of = attrgetter(f"f{names.index(events.key[0])}")
+        self._time, self._time_of = events.time, attrgetter(f"f{names.index(events.time)}")
         self._decimals = tuple(
             (rule.name, 10 ** (rule.digits - rule.scale), -rule.scale)
             for rule in self._rules
             if rule.kind == "decimal"
         )
         self._instants = tuple(
-            (rule.name, f"f{at}", rule.name == events.time)
+            (rule.name, f"f{at}")
             for at, rule in enumerate(self._rules)
-            if rule.kind == "timestamp"
+            if rule.kind == "timestamp" and rule.name != events.time
         )
+        self._others = bool(self._instants or self._decimals)
 
     def encode(self, event: Mapping[str, Any], arrived_at: int, latest: datetime) -> Encoded:
         """Return key and value; Refused with the reason when the event is none.
@@ -106,15 +110,29 @@ class Encoding:
             ) from refused
 
     def _quickly(self, event: Mapping[str, Any], latest: datetime) -> Encoded:
-        found = msgspec.convert(event, self._struct)
-        for name, attribute, is_time in self._instants:
+        found = _convert(event, self._struct)
+        instant = self._time_of(found)
+        if instant > latest or instant < _EARLIEST or not _same_in_text(event[self._time], instant):
+            raise NotPlain
+        if self._others:
+            self._check_others(event, found)
+        value = self._write_struct(found)
+        if _NUL in value:
+            raise NotPlain
+        if not self._plain_key:
+            return self._composite_key(found), value
+        key = self._key_of(found)
+        if key is None or key is UNSET:
+            raise NotPlain
+        return key, value
+
+    def _check_others(self, event: Mapping[str, Any], found: Any) -> None:
+        """Leave instants and decimals to the rules unless they are of the plainest kind."""
+        for name, attribute in self._instants:
             instant = getattr(found, attribute)
             if instant is None or instant is UNSET:
                 continue
-            given = event[name]
-            if given is not instant and (len(given) != 20 or given[10] != "T" or given[19] != "Z"):
-                raise NotPlain
-            if instant.tzinfo is not UTC or not _EARLIEST <= instant <= (latest if is_time else _LATEST):
+            if not _EARLIEST <= instant <= _LATEST or not _same_in_text(event[name], instant):
                 raise NotPlain
         for name, limit, exponent in self._decimals:
             number = event.get(name)
@@ -124,17 +142,11 @@ class Encoding:
                 raise NotPlain
             if number.as_tuple().exponent < exponent:  # type: ignore[operator]
                 raise NotPlain
-        value = self._write_struct(found)
-        if _NUL in value:
-            raise NotPlain
-        if self._plain_key:
-            key = getattr(found, self._key_at)
-            if key is None or key is UNSET:
-                raise NotPlain
-            return key, value
+
+    def _composite_key(self, found: Any) -> bytes:
         typed = {rule.name: getattr(found, f"f{at}") for at, rule in enumerate(self._rules)}
-        given_ones = {name: value for name, value in typed.items() if value is not UNSET}
-        return key_bytes(self._key, given_ones, plain=False) or b"", value
+        given = {name: value for name, value in typed.items() if value is not UNSET}
+        return key_bytes(self._key, given, plain=False) or b""
 
     def _struct_to_avro(self, found: Any) -> bytes:
         if _NUL in _JSON.encode(found):
@@ -159,6 +171,13 @@ class Encoding:
             return None
         text = event.get(self._key[0])
         return text.encode("utf-8", "replace") if isinstance(text, str) else None
+
+
+def _same_in_text(given: Any, instant: datetime) -> bool:
+    """Say whether an instant is in UTC and was given as such: an object, or a text of whole seconds."""
+    if given is instant:
+        return instant.tzinfo is UTC
+    return len(given) == 20 and given[19] == "Z" and given[10] == "T"
 
 
 def _keyless(name: str) -> str:

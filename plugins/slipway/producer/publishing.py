@@ -264,8 +264,14 @@ def _put(results: list[Result | None], index: int, result: Result) -> None:
 def _delivered(
     results: list[Result | None], index: int, error: KafkaError | None, message: Message | None
 ) -> None:
-    if error is None and message is not None:  # for each event of a batch: nothing but this line
-        results[index] = _stands("delivered", message)
+    if error is None and message is not None:  # written out, for it is done for each event of a batch
+        results[index] = Result(
+            "delivered",
+            message.topic(),  # type: ignore[arg-type]  # a delivered record has its place
+            message.partition(),  # type: ignore[arg-type]
+            message.offset(),  # type: ignore[arg-type]
+            message.timestamp()[1],
+        )
     else:
         results[index] = _failed("", error)
 
