@@ -39,7 +39,7 @@ def night(stack: Stack, tmp_path: Path) -> Iterator[Night]:
 
 
 def month_of_trips(night: Night, late: Trip | None = None) -> None:
-    """A trip a day; every fifth is revised: another fare, an hour later. late: comes two days after its own."""
+    """A trip a day; every fifth is revised: another fare, an hour later. late: comes two days late."""
     for n in range(31):
         if late and n == int(late.trip_id[1:]) + 2:
             night.sides.come_late(late)
