@@ -91,6 +91,10 @@ def parse(path: Path, text: str) -> Placed:
             if began
             else ""
         )
+        if "cannot start any token" in str(error.problem):
+            raise YamlError(
+                f"{path}{place}: not YAML: nothing can begin here; is it a tab? use spaces"
+            ) from error
         raise YamlError(f"{path}{place}: not YAML: {error.problem}{since}") from error
     except yaml.YAMLError as error:
         raise YamlError(f"{path}: not YAML: {_one_line(error)}") from error

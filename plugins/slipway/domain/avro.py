@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from slipway.errors import Permanent
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 PRIMITIVES = {"string", "int", "long", "double", "boolean"}
 LOGICAL = {
     ("long", "timestamp-millis"): "timestamp",
@@ -52,15 +54,28 @@ def parse_schema(text: str) -> EventSchema:
         raw = json.loads(text)
     except json.JSONDecodeError as error:
         raise Permanent(
-            f"the Avro schema is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+            f"the Avro schema is not JSON: {error.msg.removesuffix(' at')} at line {error.lineno}, "
+            f"column {error.colno}"
         ) from error
     if not isinstance(raw, dict) or raw.get("type") != "record" or not isinstance(raw.get("fields"), list):
         raise Permanent('the Avro schema must be a record: {"type": "record", "name": ..., "fields": [...]}')
     fields = tuple(_field(entry) for entry in raw["fields"])
-    names = [field.name for field in fields]
-    for name in names:
-        if names.count(name) > 1:
-            raise Permanent(f"the Avro schema has the field {name} twice")
+    seen: dict[str, str] = {}
+    for field in fields:
+        if not _NAME.fullmatch(field.name):
+            raise Permanent(
+                f"the Avro schema has a field called {json.dumps(field.name)}; a name is letters, digits and "
+                "_, and begins with no digit"
+            )
+        other = seen.get(field.name.lower())
+        seen[field.name.lower()] = field.name
+        if other is not None:
+            raise Permanent(
+                f"the Avro schema has the field {field.name} twice"
+                if other == field.name
+                else f"the fields {other} and {field.name} differ in capitals only, which the lake does not"
+                " tell apart; rename one"
+            )
     return EventSchema(
         name=str(raw.get("name", "")),
         fields=fields,
@@ -91,7 +106,10 @@ def _type(name: str, declared: Any) -> tuple[str, tuple[str, ...]]:
     if isinstance(declared, str):
         if declared in PRIMITIVES:
             return declared, ()
-        raise Permanent(f"field {name}: the type {declared} is not one of {', '.join(sorted(PRIMITIVES))}")
+        hint = "; write double" if declared == "float" else ""
+        raise Permanent(
+            f"field {name}: the type {declared} is not one of {', '.join(sorted(PRIMITIVES))}{hint}"
+        )
     if isinstance(declared, Mapping):
         base, logical = declared.get("type"), declared.get("logicalType")
         if base == "enum":
@@ -102,4 +120,7 @@ def _type(name: str, declared: Any) -> tuple[str, tuple[str, ...]]:
             return LOGICAL[str(base), str(logical)], ()
         if logical is None and base in PRIMITIVES:
             return str(base), ()
-    raise Permanent(f"field {name}: the type {json.dumps(declared)} has no counterpart in a KPI")
+    raise Permanent(
+        f"field {name}: the type {json.dumps(declared)} is not known; known are "
+        f"{', '.join(sorted(PRIMITIVES))}, enum, decimal, date, timestamp-millis and timestamp-micros"
+    )

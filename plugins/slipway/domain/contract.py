@@ -232,15 +232,19 @@ def _field(
     if field is None:
         raise ContractError(path, _no_field(name, [field.name for field in schema.fields]))
     if types and field.type not in types:
-        article = "an" if types[0][0] in "aeiou" else "a"
         raise ContractError(
-            path, f"{article} {' or '.join(types)} is needed here, but {name} is {field.type} in the schema"
+            path, f"the field must be {_either(types)} in the schema, but {name} is {field.type}"
         )
     if never_null and field.nullable:
         raise ContractError(
             path,
             f"the field {name} may be null in the schema, and must not, {never_null}; take null out of it",
         )
+
+
+def _either(types: tuple[str, ...]) -> str:
+    *others, last = [f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in types]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _no_field(name: str, known: list[str]) -> str:

@@ -110,8 +110,21 @@ def parsed(text: str) -> exp.Expr:
         lines = text.splitlines(keepends=True)
         line, end = details.get("line") or 1, details.get("col") or 1
         offset = sum(map(len, lines[: line - 1])) + max(end - len(details.get("highlight") or " "), 0)
-        why = details.get("description") or "it is not SQL"
+        why = _in_words(
+            str(details.get("description") or "it is not SQL; is it empty, or a quote not closed?")
+        )
         raise ExpressionError(f"can't read {text!r}: {why}", text, min(offset, len(text))) from error
+
+
+def _in_words(description: str) -> str:
+    """Return sqlglot's complaint without the names of its classes."""
+    if description.startswith("Required keyword"):
+        return "an operand is missing here"
+    if description.startswith("Expecting "):
+        return f"{description.removeprefix('Expecting ')} is missing here"
+    if description.startswith("Invalid expression"):
+        return "it does not go on like this in SQL; is an operator, a bracket or a quote missing?"
+    return description
 
 
 def parse_expression(text: str, fields: Mapping[str, Column]) -> Node:
