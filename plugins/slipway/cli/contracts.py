@@ -18,7 +18,10 @@ def add(verbs: Verbs) -> None:
         "validate", _validate, "Check contracts without touching any system.", migration=False
     )
     validate.add_argument("migration", nargs="*", help="names of contracts (default: all)")
-    verbs.add("schema", _schema, "Print the JSON Schema of a contract, for editors.", migration=False)
+    schema = verbs.add(
+        "schema", _schema, "Print the JSON Schema of a contract, for editors.", migration=False
+    )
+    schema.add_argument("--markdown", action="store_true", help="print docs/reference/contract.md instead")
     verbs.add("render", _render, "Print the Flink SQL of both jobs; no secret is in it.")
 
 
@@ -45,6 +48,11 @@ def _validate(given: argparse.Namespace) -> int:
 
 
 def _schema(given: argparse.Namespace) -> int:
+    if given.markdown:
+        from slipway.domain.contract_reference import markdown
+
+        print(markdown(), end="")
+        return DONE
     print_json(Contract.model_json_schema())
     return DONE
 
