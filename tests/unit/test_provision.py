@@ -271,6 +271,42 @@ def test_a_changed_contract_shows_its_fields_and_is_adopted_after_a_confirmation
     assert yard.ledger.standing("flights").contract_digest == yard.migration.contract_digest
 
 
+def test_a_longer_retention_in_the_contract_is_nobodys_hand_and_a_shorter_one_deletes(yard: Yard) -> None:
+    yard.migration = changed(yard, "events", arrival="broker")
+    apply(yard, plan(yard))
+    yard.migration = changed(yard, "retention", raw=timedelta(days=30), bronze=timedelta(days=30))
+    apply(yard, plan(yard))
+    assert yard.topics.describe("raw-flight-status").config["retention.ms"] == str(30 * 86_400_000)
+    assert plan(yard) == ()
+
+    yard.migration = changed(yard, "retention", raw=timedelta(days=8))
+
+    refused = [step for step in plan(yard) if step.safety is Safety.REFUSED]
+    assert [step.what for step in refused] == ["topic raw-flight-status: retention.ms"]
+
+
+@pytest.mark.parametrize(
+    "place", ["ChangeField", "ConfigureTopic.done", "AdoptContract", "AdoptContract.done"]
+)
+def test_a_changed_contract_that_was_adopted_halfway_goes_on_with_its_plan(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    yard.migration = changed(yard, "events", arrival="broker")
+    apply(yard, plan(yard))
+    yard.migration = changed(yard, "parity", accept_late=timedelta(days=9))
+    saved = save(yard.migration, plan(yard))
+    monkeypatch.setenv("SLIPWAY_FAIL_MODE", "raise")
+    monkeypatch.setenv("SLIPWAY_FAIL_AT", f"provision.{place}")
+    with pytest.raises(InjectedFault):
+        provision.apply(yard.migration, saved, yard.world, OPERATOR, confirmed=True)
+    monkeypatch.delenv("SLIPWAY_FAIL_AT")
+
+    provision.apply(yard.migration, saved, yard.world, OPERATOR, confirmed=True)
+
+    assert plan(yard) == ()
+    assert yard.ledger.standing("flights").contract_digest == yard.migration.contract_digest
+
+
 def test_a_harmless_change_needs_no_confirmation(yard: Yard) -> None:
     apply(yard, plan(yard))
     yard.migration = changed(yard, "cutover", soak=timedelta(minutes=1))

@@ -39,30 +39,32 @@ def steps(migration: Migration, world: World) -> tuple[Step, ...]:
     standing = world.ledger.standing(migration.name)
     before = adopted.document(standing, world)
     changes = compare(before, migration.document) if before is not None else ()
+    adoption = [*_adoption(migration, standing, known=before is not None)]
     found: list[Step] = [
-        *_contract(migration, standing, changes, known=before is not None),
+        *(ChangeField(change) for change in changes),
+        # A changed contract is adopted when the world fits it: a run that broke off still sees the changes.
+        *([] if changes else adoption),
         *_retired(changes, world),
         *_drained(migration, standing, changes, world),
     ]
+    paths = frozenset(change.path for change in changes)
     cluster, recorded = world.topics.cluster_id(), standing.cluster_id if standing else None
     if recorded is None or recorded == cluster:
         found += [RememberCluster(cluster)] if recorded is None else []
-        found += topic_steps(migration, world)
+        found += topic_steps(migration, world, paths)
     else:
         # Nothing is planned for a cluster that is not the migration's own.
         found.append(_other_cluster(recorded, cluster))
     found += _schema(migration, world)
-    found += _tables(migration, standing, world, worst(changes))
+    found += _tables(migration, standing, world, changes)
     found += _serving(migration, world)
+    found += adoption if changes else []
     found += _state(standing)
     return tuple(found)
 
 
-def _contract(
-    migration: Migration, standing: Standing | None, changes: tuple[Change, ...], *, known: bool
-) -> Iterator[Step]:
+def _adoption(migration: Migration, standing: Standing | None, *, known: bool) -> Iterator[Step]:
     digest = standing.contract_digest if standing else None
-    yield from (ChangeField(change) for change in changes)
     fresh = standing is None or standing.state in (State.DRAFT, State.ABORTED)
     if fresh or digest != migration.contract_digest or not known:
         safety, advice = Safety.SAFE, ""
@@ -181,17 +183,19 @@ def _schema(migration: Migration, world: World) -> Iterator[Step]:
 
 
 def _tables(
-    migration: Migration, standing: Standing | None, world: World, effect: Effect | None
+    migration: Migration, standing: Standing | None, world: World, changes: tuple[Change, ...]
 ) -> Iterator[Step]:
-    yield from _table(bronze_table(migration), world, "every record as it came, whatever becomes of it")
+    effect, kept = worst(changes), any(change.path.startswith("retention.") for change in changes)
+    purpose = "every record as it came, whatever becomes of it"
+    yield from _table(bronze_table(migration), world, purpose, retention_changed=kept)
     # A contract that needs a new revision wants other tables than those of the revision that runs.
     if standing and standing.revision and effect not in (Effect.REVISION, Effect.REFUSED):
         for table in revision_tables(migration, standing.revision):
             if world.lake.exists(table.full_name):
-                yield from _table(table, world, "")
+                yield from _table(table, world, "", retention_changed=kept)
 
 
-def _table(wanted: LakeTable, world: World, purpose: str) -> Iterator[Step]:
+def _table(wanted: LakeTable, world: World, purpose: str, *, retention_changed: bool) -> Iterator[Step]:
     drift = world.lake.drift(wanted)
     if drift is None:
         yield CreateLakeTable(wanted, purpose)
@@ -205,11 +209,20 @@ def _table(wanted: LakeTable, world: World, purpose: str) -> Iterator[Step]:
             "put the columns back by hand (ALTER TABLE), or let the change be a new revision, which gets "
             "tables of its own",
         )
-    absent = {key: new for key, (seen, new) in drift.properties.items() if seen is None}
-    other = {key: (seen, new) for key, (seen, new) in drift.properties.items() if seen is not None}
-    if absent:
+    ours = {
+        key: (seen, new)
+        for key, (seen, new) in drift.properties.items()
+        if seen is None or (retention_changed and key == RETENTION_PROPERTY)
+    }
+    other = {key: pair for key, pair in drift.properties.items() if key not in ours}
+    if ours:
         yield SetTableProperties(
-            wanted.full_name, absent, "not set", "how the table is kept and written", Safety.SAFE, ""
+            wanted.full_name,
+            {key: new for key, (_, new) in ours.items()},
+            pairs({key: seen or "not set" for key, (seen, _) in ours.items()}),
+            "how the table is kept and written",
+            Safety.SAFE,
+            "",
         )
     if other:
         adopt = (

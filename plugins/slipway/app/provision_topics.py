@@ -19,11 +19,16 @@ _ADOPT = {
 }
 
 
+_KEPT_BY = frozenset({"retention.raw", "retention.dlq", "parity.accept_late"})
+
 _DERIVED = "it can't be adopted, for it is derived; "
 
 
-def topic_steps(migration: Migration, world: World) -> Iterator[Step]:
-    """Return what is to be done with the raw and the dead-letter topic."""
+def topic_steps(migration: Migration, world: World, changed: frozenset[str]) -> Iterator[Step]:
+    """Return what is to be done with the raw and the dead-letter topic.
+
+    changed: paths of the contract that are not as they were adopted, so that nobody's hand is suspected.
+    """
     brokers, events = world.topics.brokers(), migration.contract.events
     wanted = derive.partitions(migration)
     partitions, replication = int(str(wanted.value)), int(str(derive.replication(brokers).value))
@@ -37,7 +42,8 @@ def topic_steps(migration: Migration, world: World) -> Iterator[Step]:
             continue
         if seen.partitions != partitions:
             yield _other_partitions(seen, partitions, events)
-        yield from _other_config(seen, topic, events.arrival)
+        ours = {"retention.ms"} if changed & _KEPT_BY else set()
+        yield from _other_config(seen, topic, events.arrival, ours)
 
 
 def _other_partitions(seen: TopicSpec, wanted: int, events: Events) -> Step:
@@ -52,7 +58,7 @@ def _other_partitions(seen: TopicSpec, wanted: int, events: Events) -> Step:
     )
 
 
-def _other_config(seen: TopicSpec, wanted: TopicSpec, arrival: str) -> Iterator[Step]:
+def _other_config(seen: TopicSpec, wanted: TopicSpec, arrival: str, ours: set[str]) -> Iterator[Step]:
     differing = {key: value for key, value in wanted.config.items() if seen.config.get(key) != value}
     differing |= {key: new for key, new in UNWANTED.items() if seen.config.get(key, new) != new}
     losing = {key for key in differing if _deletes(key, seen, wanted)}
@@ -65,11 +71,17 @@ def _other_config(seen: TopicSpec, wanted: TopicSpec, arrival: str) -> Iterator[
             f"to adopt it put it into the contract ({_ADOPT.get(key, 'no key of it says this')}); to have "
             "them deleted, set it with Kafka's own tools",
         )
-    # A key that nobody set, and that changes no record's meaning: the topic was made by an older version.
-    fresh = {key: differing[key] for key in differing if key not in seen.config and key not in _ADOPT}
+    # What the contract changed; and a key that nobody set and that changes no record's meaning: the topic
+    # was made by an older version.
+    fresh = {
+        key: differing[key]
+        for key in differing
+        if key not in losing and (key in ours or (key not in seen.config and key not in _ADOPT))
+    }
     if fresh:
-        now = pairs(dict.fromkeys(fresh, "default"))
-        yield ConfigureTopic(seen.name, fresh, now, "derived from the cluster", Safety.SAFE, "")
+        now = pairs({key: seen.config.get(key, "default") for key in fresh})
+        why = "as the contract now says" if ours & set(fresh) else "derived from the cluster"
+        yield ConfigureTopic(seen.name, fresh, now, why, Safety.SAFE, "")
     rest = {key: value for key, value in differing.items() if key not in losing and key not in fresh}
     if rest:
         now = pairs({key: seen.config.get(key, "default") for key in rest})
