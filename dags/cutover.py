@@ -27,19 +27,16 @@ def build(migration: Migration) -> DAG:
             migration=migration.name,
             timeout=migration.contract.gates.sign_off_valid.total_seconds(),
         )
-        canaries = tasks.canary.partial(migration=migration.name).expand(
-            step=list(range(len(migration.contract.cutover.canary)))
-        )
-        (
-            check_params()
-            >> tasks.preflight(migration.name)
-            >> signed
-            >> tasks.arm(migration.name)
-            >> canaries
-            >> (switch := tasks.switch(migration.name))
-            >> tasks.verify(migration.name)
-        )
-        [canaries, switch] >> tasks.restore(migration.name)
+        armed, switch = tasks.arm(migration.name), tasks.switch(migration.name)
+        check_params() >> tasks.preflight(migration.name) >> signed >> armed >> switch
+        switch >> tasks.verify(migration.name)
+        may_fail = [switch]
+        # Mapped over nothing, a task is skipped, and the switch behind it with it.
+        if steps := list(range(len(migration.contract.cutover.canary))):
+            canaries = tasks.canary.partial(migration=migration.name).expand(step=steps)
+            armed >> canaries >> switch
+            may_fail.append(canaries)
+        may_fail >> tasks.restore(migration.name)
     return dag
 
 

@@ -13,7 +13,8 @@ from local.errors import StackError
 from local.paths import Installation, write_private
 from local.settings import HOST, Process, Program, Settings, base_env, java
 
-SLOTS = 8
+SLOTS = 10
+"""Two migrations of two jobs each, and the bounded run of an amendment."""
 
 
 def configuration(settings: Settings) -> dict[str, object]:
@@ -41,7 +42,7 @@ def configuration(settings: Settings) -> dict[str, object]:
         "taskmanager.numberOfTaskSlots": SLOTS,
         "taskmanager.memory.process.size": "1945m",
         "taskmanager.memory.jvm-overhead.max": "192m",
-        # 8 slots of small jobs need few network buffers.
+        # Slots of small jobs need few network buffers.
         "taskmanager.memory.network.max": "160m",
         "parallelism.default": 2,
         "io.tmp.dirs": str(state / "tmp"),

@@ -35,7 +35,8 @@ from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(sys.argv[1])
 dags = {dag_id: {"params": {name: {"description": p.description, "schema": p.schema} for name, p in
         ((n, dag.params.get_param(n)) for n in dag.params)}, "doc": dag.doc_md, "tags": sorted(dag.tags),
-        "first": sorted(t.task_id for t in dag.roots), "schedule": str(dag.schedule)}
+        "first": sorted(t.task_id for t in dag.roots),
+        "after": {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks}, "schedule": str(dag.schedule)}
         for dag_id, dag in bag.dags.items()}
 heavy = [module for module in json.loads(sys.argv[2]) if module in sys.modules]
 print("RESULT" + json.dumps({"errors": bag.import_errors, "dags": dags, "heavy": heavy}))
@@ -99,6 +100,22 @@ def test_every_param_has_a_help_text(bag: dict) -> None:
         for name, param in dag["params"].items():
             assert param["description"], f"{dag_id}: {name} has no help text"
         assert dag["doc"].strip(), f"{dag_id} has no documentation"
+
+
+def test_each_canary_goes_before_the_switch(bag: dict) -> None:
+    after = bag["dags"]["flights.cutover"]["after"]
+    assert after["arm"] == ["canary", "switch"]
+    assert after["canary"] == ["restore", "switch"]
+
+
+def test_a_migration_without_a_canary_is_switched_all_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "include" / "migrations"
+    folder.mkdir(parents=True)
+    for path in (REPO / "include" / "migrations").iterdir():
+        (folder / path.name).write_text(path.read_text().replace("canary: [{origin: [LGA]}]", "canary: []"))
+    after = parsed(REPO / "dags", tmp_path)["dags"]["flights.cutover"]["after"]
+    assert "canary" not in after
+    assert (after["arm"], after["switch"]) == (["switch"], ["restore", "verify"])
 
 
 def test_a_migration_that_replays_history_has_no_cron(bag: dict) -> None:

@@ -9,7 +9,7 @@ import importlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,6 +46,12 @@ class Case:
         return FOLDER / self.name
 
     @property
+    def first_day(self) -> date:
+        """The first day that the stream serves and that is compared."""
+        found: date = self.contract["parity"]["from"]
+        return found
+
+    @property
     def kpis(self) -> Mapping[str, Mapping[str, Any]]:
         """The KPIs as the contract's file has them."""
         found: Mapping[str, Mapping[str, Any]] = self.contract["kpis"]
@@ -71,12 +77,12 @@ class Night:
 class Outcome:
     """What a case left behind.
 
-    lake: rows by table; served: (rows by KPI, what they came from) after the cutover and after the rollback.
+    lake: rows by table; served: rows by KPI after cutover and rollback, each with its source last.
     refused: what the cutover's failed task said; None when it went through, or was never asked for.
     """
 
     nights: list[Night] = field(default_factory=list)
-    served: dict[str, tuple[Kpis, set[str]]] = field(default_factory=dict)
+    served: dict[str, Kpis] = field(default_factory=dict)
     lake: dict[str, int] = field(default_factory=dict)
     refused: str | None = None
     pages: list[str] = field(default_factory=list)
@@ -205,10 +211,9 @@ class _Runner:
         self.runs += 1
         return self.airflow.trigger(user, f"{self.case.name}.{verb}", f"case-{self.runs:02}-{verb}", conf)
 
-    def read(self) -> tuple[Kpis, set[str]]:
+    def read(self) -> Kpis:
         """Read the serving views as a consumer does."""
         found: dict[str, dict[tuple[Any, ...], tuple[Any, ...]]] = {}
-        sources: set[str] = set()
         with self.stack.postgres("warehouse", "reader") as connection:
             connection.execute("SET TIME ZONE 'UTC'")
             for name, kpi in self.case.kpis.items():
@@ -218,11 +223,10 @@ class _Runner:
                 )
                 keys = len(kpi["grain"])
                 rows = connection.execute(query).fetchall()
-                found[name] = {row[:keys]: row[keys:-1] for row in rows}
+                found[name] = {row[:keys]: row[keys:] for row in rows}
                 if len(found[name]) != len(rows):
                     raise AssertionError(f"serving.{name} holds a cell twice")
-                sources |= {row[-1] for row in rows}
-        return found, sources
+        return found
 
     def look_around(self) -> None:
         """Count the lake's tables with PyIceberg itself, and keep what the pages show."""
