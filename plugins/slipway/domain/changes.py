@@ -104,7 +104,9 @@ def _contract(old: Any, new: Any) -> Iterator[Change]:
 def _class(path: str, old: Any, new: Any, moved: bool) -> tuple[Effect, str, str]:
     if path in _FIXED_BY_TOPIC and not moved:
         return Effect.REFUSED, _FIXED_BY_TOPIC[path], _NEW_TOPIC
-    if path.startswith("events.traffic.") and not moved:
+    if path.startswith("events.traffic.") and moved:
+        return Effect.COMPATIBLE, "the new topic is made for it", ""
+    if path.startswith("events.traffic."):
         was, wanted = (_partitions(side) for side in (old, new))
         if was != wanted:
             why = (
