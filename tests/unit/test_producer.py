@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.adapters.contracts import load_migration
-from slipway.domain.validity import Refused, Validity
+from slipway.domain.event_values import Refused
+from slipway.domain.validity import Validity
 from slipway.domain.wire import check_json
 from slipway.errors import Permanent
 from slipway.producer import Event, EventProducer, UnknownType, publishing

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slipway.domain.event_values import Instant, Refused
 from slipway.domain.instants import NotAnInstant, micros_of
-from slipway.domain.validity import Instant, Refused, Validity
+from slipway.domain.validity import Validity
 from slipway.domain.wire import check_json
 from tests.decoder_cases import Case, cases, migration, table
 

@@ -17,8 +17,9 @@ from itertools import islice
 
 from slipway.domain import names
 from slipway.domain.contract import Migration
+from slipway.domain.event_values import Instant, Refused
 from slipway.domain.record_key import is_plain, key_bytes
-from slipway.domain.validity import Accepted, Instant, Refused, Validity
+from slipway.domain.validity import Accepted, Validity
 from slipway.domain.wire import check_json
 from slipway.errors import Permanent
 from slipway.faults import fail_at

@@ -7,16 +7,8 @@ import re
 import sys
 from typing import Any, NoReturn
 
-from slipway.domain.validity import (
-    LIMITS,
-    LONGEST_NUMBER,
-    Accepted,
-    IntegerText,
-    NumberText,
-    Refused,
-    Repeated,
-    Validity,
-)
+from slipway.domain.event_values import LIMITS, LONGEST_NUMBER, IntegerText, NumberText, Refused, Repeated
+from slipway.domain.validity import Accepted, Validity
 
 _DEEPEST = 1000
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)

@@ -20,8 +20,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from slipway.domain.contract import Migration
+from slipway.domain.event_values import DOUBLES_BELOW, Instant, Refused, Rule, shown
 from slipway.domain.record_key import is_plain, key_bytes
-from slipway.domain.validity import DOUBLES_BELOW, Accepted, Instant, Refused, Rule, Validity, shown
+from slipway.domain.validity import Accepted, Validity
 from slipway.domain.wire import check_json
 
 Encoded = tuple[bytes | str, bytes]

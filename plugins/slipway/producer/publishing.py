@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from slipway.domain import names
 from slipway.domain.contract import Migration
-from slipway.domain.validity import Refused
+from slipway.domain.event_values import Refused
 from slipway.errors import Permanent, Retryable
 from slipway.ports import Schemas
 from slipway.producer.encoding import Encoding, OnUnknown
