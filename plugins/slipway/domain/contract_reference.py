@@ -16,12 +16,12 @@ from slipway.domain.contract_file import Contract
 
 HEAD = (
     "# Every key of a contract\n"
-    "A contract is `include/migrations/<migration>.yaml`, with its Avro schema beside it. This page is made from "
-    "the keys' own descriptions (`slipway schema --markdown`); `slipway schema` prints the same as a JSON Schema "
-    "for editors, and `slipway validate` says what is wrong with a file, with line and column. Expressions: "
-    "[expressions.md](expressions.md).\n\n"
-    "`*` stands for a name of your own. A duration is a number and s, m, h or d (`24h`); a share is a number or "
-    "a percentage (`0.1 %`).\n"
+    "A contract is `include/migrations/<migration>.yaml`, with its Avro schema beside it. This page is "
+    "made from the keys' own descriptions (`slipway schema --markdown`); `slipway schema` prints the "
+    "same as a JSON Schema for editors, and `slipway validate` says what is wrong with a file, with "
+    "line and column. Expressions: [expressions.md](expressions.md).\n\n"
+    "`*` stands for a name of your own. A duration is a number and s, m, h or d (`24h`); a share is a "
+    "number or a percentage (`0.1 %`).\n"
 )
 
 
