@@ -110,3 +110,39 @@ def test_after_crashes_at_one_step_after_the_other_the_days_are_amended_once(
     assert parts.query("SELECT count(*) FROM stream.amendment WHERE migration = 'amendtest'") == [(1,)]
     assert [one.state for one in parts.ledger.decisions.values()] == ["applied"]
     assert left_behind(parts) == []
+
+
+def test_a_late_newer_version_leaves_the_day_of_the_older_one(stack: Stack) -> None:
+    made = RealParts(stack, migration("amendtest", keep="latest"))
+    made.append(
+        made.silver, [event("a", MONDAY, 1), event("a", MONDAY, 2, version=2), event("b", TUESDAY, 3)]
+    )
+    made.append(made.late, [event("a", TUESDAY, 4, version=3, grams=300), event("b", TUESDAY, 5, grams=9)])
+    for day in (MONDAY, TUESDAY):
+        made.query("INSERT INTO {kpi} VALUES (%s, 'north', 1, 100, 0, 100, 100)", day)
+
+    amend(made.migration, [TUESDAY], "a correction", made.world, ANA)
+
+    assert kpi_rows(made) == [(TUESDAY, "north", 2, 400, 0, 200.0, 300)]
+    assert left_behind(made) == []
+
+
+def test_a_month_that_is_still_open_is_amended_at_its_close(stack: Stack) -> None:
+    made = RealParts(stack, migration("amendtest", time="month"))
+    made.append(made.silver, [event("a", MONDAY, 1), event("b", date(2024, 1, 31), 2)])
+    made.append(made.late, [event("x", TUESDAY, 3, grams=500)])
+    made.query("INSERT INTO {kpi} VALUES (%s, 'north', 2, 200, 0, 100, 100)", MONDAY)
+    before = kpi_rows(made)
+
+    amend(made.migration, [], "the depot was offline", made.world, ANA)
+    assert kpi_rows(made) == before
+
+    made.ledger.closed_through = date(2024, 1, 31)
+    amend(made.migration, [], "the month has closed", made.world, ANA)
+    [(_, _, parcels, grams, *_)] = kpi_rows(made)
+    assert (parcels, grams) == (3, 700)
+
+    made.writers.open(WRITER, ["stream.amendtest_daily__r1"])
+    made.query("UPDATE {kpi} SET parcels = 1", user=WRITER)
+    assert kpi_rows(made)[0][2] == 3
+    made.writers.close(WRITER)
