@@ -15,3 +15,8 @@ class LockHeld(Retryable):
 
 class Permanent(SlipwayError):
     """Trying again changes nothing: the message says what was seen, what was expected and what mends it."""
+
+
+def why(error: Exception) -> str:
+    """Return an error of the operating system in its words, without number and path; any other as it is."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -16,7 +16,7 @@ from psycopg import sql
 from slipway.domain import record_key
 from slipway.domain.contract import Migration
 from slipway.domain.skew import KeySample
-from slipway.errors import Permanent, Retryable
+from slipway.errors import Permanent, Retryable, why
 
 MOST = 200_000
 """Records that are looked at; a share of 0.1 % is then known to a few hundredths of a percent."""
@@ -45,7 +45,7 @@ def from_file(migration: Migration, path: Path) -> KeySample:
                 keys[key] += 1
                 by_id[str(value[events.id])].add(key)
     except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"the sample {path} can't be read: {error}") from error
+        raise Permanent(f"the sample {path} can't be read: {why(error)}") from error
     strays = sum(len(found) > 1 for found in by_id.values())
     return KeySample(str(path), keys, keyless, strays, len(by_id))
 

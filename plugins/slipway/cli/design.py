@@ -13,7 +13,7 @@ from slipway import bootstrap
 from slipway.cli.verbs import DONE, NO, Verbs, print_json, print_table
 from slipway.domain import names
 from slipway.domain.contract import Migration
-from slipway.errors import Permanent
+from slipway.errors import Permanent, why
 
 if TYPE_CHECKING:
     from slipway.app.check_schema import Checked
@@ -207,7 +207,7 @@ def _document(path: Path) -> Mapping[str, Any]:
     try:
         document = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise Permanent(f"{path} can't be read: {error}") from error
+        raise Permanent(f"{path} can't be read: {why(error)}") from error
     if isinstance(document, dict) and "slipway_plan" in document:
         document = document["contract"]
     if not isinstance(document, dict) or set(document) != {"contract", "schema"}:
@@ -223,7 +223,7 @@ def _check_schema(given: argparse.Namespace) -> int:
     try:
         text = given.schema.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Permanent(f"the schema {given.schema} can't be read: {error}") from error
+        raise Permanent(f"the schema {given.schema} can't be read: {why(error)}") from error
     subject = names.value_subject(migration.contract.events.topic)
     others: dict[str, str] = {}
     if given.registry is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from slipway import bootstrap
 from slipway.cli.verbs import DONE, NO, Verbs, operator, print_json
-from slipway.errors import Permanent
+from slipway.errors import Permanent, why
 
 if TYPE_CHECKING:
     from slipway.app.provision_steps import Step
@@ -98,6 +98,7 @@ def _read(path: Path) -> SavedPlan:
         document = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise Permanent(
-            f"the plan {path} can't be read: {error}; make one with `slipway plan <migration> --out FILE`"
+            f"the plan {path} can't be read: {why(error)}; make one with "
+            "`slipway plan <migration> --out FILE`"
         ) from error
     return SavedPlan.from_json(document)

@@ -80,6 +80,10 @@ _FIXED_BY_TOPIC = {
 }
 
 
+_AS_WRITTEN = {"parity.from_day": "parity.from", "events.schema_file": "events.schema"}
+"""Paths that a contract's file writes differently."""
+
+
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
     """Compare two documents (Migration.document: contract and schema) and class each difference."""
     old, new = (json.loads(canonical(document)) for document in (before, after))
@@ -98,7 +102,8 @@ def _contract(old: Any, new: Any) -> Iterator[Change]:
         effect, why, advice = _class(path, old, new, moved)
         if path.startswith("kpis.") and path.count(".") == 1 and after is None:
             why = "no job fills it any more; its view stays for its readers until somebody drops it"
-        yield Change(path, _shown(path, before), _shown(path, after), effect, why, advice)
+        written = _AS_WRITTEN.get(path, path)
+        yield Change(written, _shown(path, before), _shown(path, after), effect, why, advice)
 
 
 def _class(path: str, old: Any, new: Any, moved: bool) -> tuple[Effect, str, str]:

@@ -107,8 +107,8 @@ def _type_change(old: Any, new: Any) -> tuple[bool, str]:
     if was == now:
         return False, "the same bytes would mean something else (unit, precision or scale); add a new field"
     if (was, now) in _WIDENS and not _logical(old) and not _logical(new):
-        return True, f"every {was} is a {now}"
-    return False, f"a {was} that old events hold can't be read as {now}; add a new field with a default"
+        return True, f"every {was} is {_a(now)}"
+    return False, f"{_a(was)} that old events hold can't be read as {now}; add a new field with a default"
 
 
 def _symbols(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[bool, str]:
@@ -135,6 +135,10 @@ def _plain(declared: Any) -> tuple[Any, bool]:
         if set(declared) == {"type"}:
             declared = declared["type"]
     return declared, nullable
+
+
+def _a(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _base(kind: Any) -> str:
