@@ -237,17 +237,16 @@ class EventProducer:
         while missing() and time.monotonic() < deadline:
             self._producer.flush(0.5)
 
-    def _count(self, results: Iterable[Result]) -> None:
+    def _count(self, results: Sequence[Result]) -> None:
+        others = [result for result in results if result.status != "delivered"]
         with self._lock:
-            for result in results:
-                match result.status:
-                    case "delivered":
-                        self.counters.delivered += 1
-                    case "failed":
-                        self.counters.failed[result.error] += 1
-                    case status:
-                        self.counters.invalid[_QUOTED.sub("...", result.reason)] += 1
-                        self.counters.dead_letters += status == "dead_letter"
+            self.counters.delivered += len(results) - len(others)
+            for result in others:
+                if result.status == "failed":
+                    self.counters.failed[result.error] += 1
+                    continue
+                self.counters.invalid[_QUOTED.sub("...", result.reason)] += 1
+                self.counters.dead_letters += result.status == "dead_letter"
 
     def _note_unknown(self, fields: Iterable[str]) -> None:
         with self._lock:
