@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from slipway.app import provision
+from slipway.app import adopted, provision
 from slipway.app.provision_steps import (
     ConfigureTopic,
     CreateTopic,
@@ -20,12 +21,13 @@ from slipway.app.provision_steps import (
     Step,
 )
 from slipway.app.saved_plan import SavedPlan, save
+from slipway.app.tables import bronze_table
 from slipway.domain.avro import parse_schema
 from slipway.domain.contract import Migration, compile_migration
 from slipway.domain.states import State
 from slipway.errors import Permanent
 from slipway.faults import InjectedFault
-from slipway.ports import LakeTable, TopicSpec
+from slipway.ports import LakeTable, Source, TopicSpec
 from tests.fakes.deploying import OPERATOR, Yard
 
 
@@ -340,6 +342,50 @@ def test_more_traffic_than_the_topic_was_made_for_is_refused_until_a_new_topic_i
     confirm(yard)
     assert yard.topics.describe("raw-flight-status2").partitions == 16
     assert plan(yard) == ()
+
+
+def test_a_lake_that_holds_records_of_the_old_topic_is_not_mixed_with_those_of_a_new_one(yard: Yard) -> None:
+    apply(yard, plan(yard))
+    columns = dict.fromkeys(column for column, _, _ in bronze_table(yard.migration).columns)
+    yard.lake.append("bronze.flights", [{**columns, "arrived_on": date(2013, 3, 8)}])
+    yard.migration = changed(yard, "events", topic="raw-flight-status2")
+
+    refused = [step for step in plan(yard) if step.safety is Safety.REFUSED]
+
+    assert [step.what for step in refused] == ["lake table bronze.flights"]
+    assert "counted by partition and offset" in refused[0].reason
+
+
+def test_a_kpi_that_readers_get_from_the_stream_is_not_retired(yard: Yard) -> None:
+    kpi = yard.migration.contract.kpis["flights_daily"]
+    both = yard.migration.contract.model_copy(update={"kpis": {"flights_daily": kpi, "other": kpi}})
+    one, yard.migration = yard.migration, compile_migration(both, yard.migration.schema)
+    apply(yard, plan(yard))
+    owner, route = yard.serving._routes["other"]
+    yard.serving._routes["other"] = (owner, replace(route, source=Source.STREAM, revision=1))
+    yard.migration = one
+
+    refused = [step for step in plan(yard) if step.safety is Safety.REFUSED]
+
+    assert [(step.what, step.seen) for step in refused] == [("serving.other", "served from stream")]
+    yard.serving._routes["other"] = (owner, route)
+    confirm(yard)
+    assert plan(yard) == ()
+
+
+def test_a_contract_whose_adopted_text_is_lost_is_adopted_again_by_a_word(yard: Yard) -> None:
+    apply(yard, plan(yard))
+    shutil.rmtree(yard.folder / "evidence")
+    apply(yard, plan(yard))
+    assert plan(yard) == (), "the same contract is only kept again"
+    shutil.rmtree(yard.folder / "evidence")
+    yard.migration = changed(yard, "cutover", soak=timedelta(minutes=1))
+
+    (step,) = plan(yard)
+
+    assert step.safety is Safety.CONFIRM and "nobody can say what changed" in step.advice
+    confirm(yard)
+    assert adopted.changes(yard.migration, yard.world) == ()
 
 
 def test_a_saved_plan_is_refused_when_the_world_has_moved(yard: Yard) -> None:
