@@ -36,7 +36,7 @@ _PERSONAL_NAME = re.compile(
 )
 _MILLIS = (946_684_800_000, 4_102_444_800_000)  # the years 2000 to 2099, epoch milliseconds
 LONG = (-(2**63), 2**63 - 1)
-_LARGEST_DOUBLE = Decimal("1e20")
+_LARGEST_DOUBLE = Decimal("1e15")
 ROOM = 1000
 """An int is chosen when the largest value seen would fit so many times."""
 
@@ -182,7 +182,7 @@ def _integer(name: str, given: Sequence[Any], _personal: bool) -> Typed:
 def _number(name: str, given: Sequence[Any], _personal: bool) -> Typed:
     decimals = [Decimal(value) for value in given]
     if not all(value.is_finite() and abs(value) < _LARGEST_DOUBLE for value in decimals):
-        raise _NoType("it holds no numbers, or some of 1e20 and more, which are rejected")
+        raise _NoType("it holds no numbers, or some of 1e15 and more, which are rejected")
     scale = max(max(0, -int(value.normalize().as_tuple().exponent)) for value in decimals)
     whole = max(len(str(abs(int(value)))) for value in decimals)
     if _MONEY_NAME.search(snake(name)) and scale <= MOST_SCALE and whole + max(scale, 2) <= MONEY_DIGITS - 3:

@@ -10,7 +10,7 @@ import org.apache.flink.table.data.TimestampData;
 
 /** What an event must be, whatever it was written as: the rules of the contract on values that were read already. */
 final class EventRules {
-    private static final double LARGEST_DOUBLE = 1e20;
+    private static final double LARGEST_DOUBLE = 1e15;
 
     private final EventSchema schema;
     private final EventSchema.Field id;
@@ -128,7 +128,7 @@ final class EventRules {
             throw Rejected.because(field, text, "is not " + field.kind().words);
         }
         if (Math.abs(value) >= LARGEST_DOUBLE) {
-            throw Rejected.because(field, text, "does not fit: its magnitude must be below 1e20");
+            throw Rejected.because(field, text, "does not fit: its magnitude must be below 1e15");
         }
         return value + 0.0;
     }

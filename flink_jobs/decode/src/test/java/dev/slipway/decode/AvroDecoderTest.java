@@ -163,7 +163,7 @@ class AvroDecoderTest {
     void valuesAreHeldToTheRulesOfJson() {
         assertEquals("share: 'NaN' is not a number", reasonOf("share", Double.NaN));
         assertEquals(
-                "share: '-Infinity' does not fit: its magnitude must be below 1e20",
+                "share: '-Infinity' does not fit: its magnitude must be below 1e15",
                 reasonOf("share", Double.NEGATIVE_INFINITY));
         assertEquals("price: '10000.00' does not fit into decimal(6,2)", reasonOf("price", cents(1_000_000)));
         assertEquals("price: 0 bytes are not a number", reasonOf("price", ByteBuffer.allocate(0)));
