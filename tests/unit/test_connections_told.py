@@ -38,6 +38,28 @@ def test_every_connection_gets_a_line_whatever_becomes_of_the_others(monkeypatch
     assert "geheim" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("operations", "state"),
+    [({"DESCRIBE"}, ConnectionState.LACKING), ({"DESCRIBE", "CREATE"}, ConnectionState.OK)],
+)
+def test_a_user_of_kafka_must_be_let_create_topics(
+    monkeypatch: pytest.MonkeyPatch, operations: set[str], state: ConnectionState
+) -> None:
+    def settings(conn_id: str) -> Endpoint:
+        return Endpoint(conn_id, "", 0, "", "", extra={"bootstrap.servers": "127.0.0.1:1"})
+
+    def authority(_: object) -> tuple[str, int, frozenset[str]]:
+        return "cluster-1", 3, frozenset(operations)
+
+    monkeypatch.setattr(connection_checks.KafkaTopics, "authority", authority)
+    monkeypatch.setattr(connection_checks, "endpoint", settings)
+
+    kafka = check_connections()[0]
+
+    assert (kafka.conn_id, kafka.state) == ("slipway_kafka", state)
+    assert ("--operation Create --cluster" in kafka.fix) is (state is ConnectionState.LACKING)
+
+
 def test_systems_that_only_do_not_answer_are_worth_another_try() -> None:
     with pytest.raises(Retryable, match=r"slipway_flink: unreachable: refused; wanted Flink's REST API"):
         refuse_connections([FINE, DOWN])
