@@ -94,6 +94,7 @@ class Draft:
     sums: tuple[Guess, ...]
     distinct: Guess | None
     model: str | None
+    unreadable: int = 0
 
     @property
     def decisions(self) -> tuple[str, ...]:
@@ -101,6 +102,8 @@ class Draft:
         chosen = {"events.topic": self.topic, "events.id": self.id, "events.key": self.key}
         chosen |= {"events.time": self.time}
         lines = [f"{path}: {found.why}" for path, found in chosen.items() if not found.sure]
+        if self.unreadable:
+            lines.append(f"{self.unreadable} more records are no JSON objects; each would be a dead letter")
         if not self.traffic.sure:
             lines.append(f"events.traffic: {self.traffic.why}")
         lines += [f"field {field.name}: {note}" for field in self.fields for note in field.notes]
@@ -135,6 +138,7 @@ def draft(name: str, sample: Sample, today: date) -> Draft:
             (f for f in fields if f.name == key.value and f.name != identity.value and not f.personal), None
         ),
         model=sample.model,
+        unreadable=sample.unreadable,
     )
 
 

@@ -1,0 +1,106 @@
+"""A draft stands up in the real world: a topic is sampled from a real broker, and dbt takes the stubs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from slipway import cli
+from slipway.adapters.contracts import load_migration
+from slipway.adapters.onboarding import sampling
+from slipway.errors import Permanent
+from tests.stack import Stack
+
+REPO = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "include" / "migrations").mkdir(parents=True)
+    shutil.copytree(REPO / "dbt_project", tmp_path / "dbt_project", ignore=shutil.ignore_patterns("target"))
+    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def topic(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    for name, value in stack.env.items():
+        if name.startswith("AIRFLOW_CONN_"):
+            monkeypatch.setenv(name, value)
+    admin, name = AdminClient(settings(stack)), f"raw-shop-{uuid.uuid4().hex[:8]}"
+    admin.create_topics([NewTopic(name, 3, 1)])[name].result()
+    yield name
+    admin.delete_topics([name])[name].result()
+
+
+def settings(stack: Stack) -> dict[str, str]:
+    return {"bootstrap.servers": stack.conn("kafka")["extra"]["bootstrap.servers"]}
+
+
+def event(number: int) -> bytes:
+    values = {
+        "event_id": f"e{number}",
+        "order_id": f"o{number // 3}",
+        "kind": "paid" if number % 2 else "sent",
+    }
+    return json.dumps({**values, "happened_at": "2026-01-05T08:00:00Z"}).encode()
+
+
+def test_the_newest_records_of_a_topic_become_a_valid_draft(home: Path, stack: Stack, topic: str) -> None:
+    producer = Producer(settings(stack))
+    for number in range(400):
+        value = b"no json" if number % 40 == 0 else event(number)
+        producer.produce(topic, value, key=f"o{number // 3}".encode())
+    assert producer.flush(30) == 0
+    sample = sampling.from_topic(settings(stack), topic, 300)
+    assert 0 < sample.unreadable < 20
+    assert 200 < len(sample.records) + sample.unreadable <= 300
+    assert all(record.arrived_at and record.size == len(event(int(record.values["event_id"][1:])))
+               for record in sample.records)  # fmt: skip
+
+    assert cli.main(["init", "shop", "--from-topic", topic, "--records", "300"]) == cli.DONE
+    events = load_migration(home / "include" / "migrations" / "shop.yaml").contract.events
+    assert (events.topic, events.key, events.id, events.time) == (
+        topic,
+        ("order_id",),
+        "event_id",
+        "happened_at",
+    )
+
+
+def test_an_empty_and_an_absent_topic_are_refused_at_once(stack: Stack, topic: str) -> None:
+    with pytest.raises(Permanent, match="it holds no record"):
+        sampling.from_topic(settings(stack), topic, 10)
+    with pytest.raises(Permanent, match="the cluster has no topic raw-nothing; it has"):
+        sampling.from_topic(settings(stack), "raw-nothing", 10)
+
+
+def test_dbt_parses_the_project_with_drafts_in_it(home: Path) -> None:
+    hostile = [
+        {**json.loads(event(n)), "odd": "{{ 1/0 }} {% endfor %} \"'\n#", "order": n} for n in range(40)
+    ]
+    sample = home / "sample.jsonl"
+    sample.write_text("\n".join(map(json.dumps, hostile)))
+    assert cli.main(["init", "shop", "--from-file", str(sample)]) == cli.DONE
+    assert cli.main(["init", "punctuality", "--from-dbt-model", "flight_events"]) == cli.DONE
+    given = {f"SLIPWAY_DBT_{name}": "x" for name in ("HOST", "USER", "DBNAME")}
+    given |= {"SLIPWAY_DBT_PORT": "1", "DBT_ENV_SECRET_PASSWORD": "x"}
+    project = str(home / "dbt_project")
+    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--no-use-colors", "parse"]
+    command += ["--project-dir", project, "--profiles-dir", project]
+    command += ["--target-path", str(home / "target"), "--log-path", str(home / "log")]
+    done = subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    nodes = set(json.loads((home / "target" / "manifest.json").read_text())["nodes"])
+    wanted = {"shop_daily", "shop_events", "punctuality_daily"}
+    assert {f"model.slipway.{name}" for name in wanted} <= nodes
