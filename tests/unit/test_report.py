@@ -11,10 +11,10 @@ import pytest
 
 from slipway.adapters.report.charts import Bar, Fall, histogram, square_of, waterfall
 from slipway.app.reconcile import reconcile, summary
-from slipway.domain.evidence import Cause
+from slipway.domain.evidence import Cause, canonical
 from slipway.domain.narrative import headline
 from tests.fakes.night import ANA, NightWorld
-from tests.fakes.two_sides import FIRST, Trip, TwoSides
+from tests.fakes.two_sides import FIRST, SCHEMA, Trip, TwoSides, migration
 
 NOON = datetime(2026, 3, 1, 17, tzinfo=UTC)
 NASTY = '<script>alert("x")</script>&'
@@ -150,11 +150,67 @@ def test_the_histogram_marks_what_lies_beyond_the_accepted_lateness() -> None:
 def test_squares_tell_equal_tolerated_differing_and_open_apart() -> None:
     def square(**changes: object) -> tuple[str, str]:
         seen = {"tolerated": 0, "beyond": 0, "engine": 0, "batch": 200, "stream": 200} | changes
-        return square_of({"open": False, "measures": {"m": seen}}, "m")
+        return square_of({"open": False, "measures": {"m": seen}}, {"name": "m"})
 
     assert square() == ("pass", "")
     assert square(tolerated=1, stream=201) == ("warn", "0.50%")
     assert square(beyond=1, stream=182) == ("fail", "\u221218")
     assert square(beyond=2) == ("fail", "±2")
-    assert square_of({"open": True, "measures": {"m": {}}}, "m") == ("open", "")
-    assert square_of({"open": False, "measures": {}}, "m") == ("none", "")
+    assert square_of({"open": True, "measures": {"m": {}}}, {"name": "m"}) == ("open", "")
+    assert square_of({"open": False, "measures": {}}, {"name": "m"}) == ("none", "")
+
+
+PERSONAL = SCHEMA.replace('"string", "doc": "Identity"', '"string", "doc": "Identity", "pii": true').replace(
+    '["null", "string"], "doc": "Where', '["null", "string"], "pii": true, "doc": "Where'
+)
+
+
+def hourly(folder: Path, schema: str = SCHEMA) -> NightWorld:
+    """Three days of trips by the hour; the stream lacks one, and has another at a later minute."""
+    sides = TwoSides(folder, migration(schema=schema, kpis={"trips_hourly": "hour(started)"}))
+    for n in range(6):
+        sides.batch.append(trip(n, n % 3, zone="Elm Street", trip_id=f"person-{n}"))
+        sides.accept(sides.batch[-1])
+    sides.batch.append(trip(9, day=1, zone="Elm Street", trip_id="person-9"))
+    moved = sides.batch[0]
+    sides.silver[0] = (moved.but(started=moved.started + timedelta(seconds=75)), sides.silver[0][1])
+    return NightWorld(sides, as_of=sides.migration.closes_at(FIRST + timedelta(days=2)))
+
+
+def test_an_hour_is_shown_in_local_time_and_an_instant_as_a_person_reads_it(tmp_path: Path) -> None:
+    page = written(hourly(tmp_path))
+
+    assert "12:00 (UTC-05:00) · Elm Street" in page
+    assert "2026-03-01 12:00:00" in page
+    assert "+0:01:15" in page
+    assert "points in time have no sum" in page
+    assert "1772" not in re.sub(r"[0-9a-f]{12,}", "", page)  # no microseconds since 1970
+
+
+def test_the_three_kinds_of_time_are_named_with_what_each_decides(tmp_path: Path) -> None:
+    page = written(hourly(tmp_path))
+
+    for told in (
+        "event time",
+        "the field started of the event",
+        "arrival time",
+        "set by the broker as it is written",
+        "accepted until 24 h after the end of the business day",
+        "processing time",
+    ):
+        assert told in page
+
+
+def test_no_personal_value_is_in_evidence_report_or_summary(tmp_path: Path) -> None:
+    night = hourly(tmp_path, PERSONAL)
+    world = night.world()
+
+    found = reconcile(night.sides.migration, night.as_of, world, ANA, wait=night.wait)
+
+    document = world.evidence.get(found.digest)
+    everything = [Path(found.report).read_text("utf-8"), canonical(document).decode(), summary(document)]
+    assert document["kpis"]["trips_hourly"]["examples"]
+    for text in everything:
+        assert "person-" not in text
+        assert "Elm Street" not in text
+    assert "masked" in everything[0]

@@ -150,6 +150,7 @@ def kpi_document(migration: Migration, name: str, kpi: ComparedKpi, closed: date
             {
                 "name": m.name,
                 "function": m.function,
+                "type": m.type,
                 "additive": m.additive,
                 "absolute": m.tolerance.absolute,
                 "relative": m.tolerance.relative,

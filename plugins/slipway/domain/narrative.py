@@ -129,7 +129,7 @@ def summary(document: Document) -> str:
     for name, kpi in document["kpis"].items():
         rows = [[name, *[short_day(day["day"]) for day in kpi["days"]]]]
         for measure in kpi["measures"]:
-            rows.append([measure["name"], *[mark(day, measure["name"]) for day in kpi["days"]]])
+            rows.append([measure["name"], *[mark(day, measure) for day in kpi["days"]]])
         lines += [*_table(rows), ""]
         lines += [
             f"  {short_day(day)}: {phrase(document, cause, events)}"
@@ -148,20 +148,27 @@ def summary(document: Document) -> str:
     return "\n".join(lines)
 
 
-def mark(day: Mapping[str, Any], measure: str) -> str:
+def mark(day: Mapping[str, Any], measure: Mapping[str, Any]) -> str:
     """Return one square of the heat map as text: =, ~ (tolerated), the difference, or · (open)."""
-    seen = day["measures"].get(measure)
+    seen = day["measures"].get(measure["name"])
     if seen is None:
         return ""
     if day["open"]:
         return "·"
     if seen["beyond"] or seen["engine"]:
-        return difference_text(seen)
+        return difference_text(seen, measure)
     return "~" if seen["tolerated"] else "="
 
 
-def difference_text(seen: Mapping[str, Any]) -> str:
-    """Return stream minus batch over all cells, or how many cells differ where the sum hides it."""
+def is_instant(measure: Mapping[str, Any]) -> bool:
+    """Say whether a measure's values are points in time, of which no sum has a meaning."""
+    return measure.get("type") in ("timestamp", "date")
+
+
+def difference_text(seen: Mapping[str, Any], measure: Mapping[str, Any]) -> str:
+    """Return stream minus batch over all cells, or how many cells differ where a sum says nothing."""
+    if is_instant(measure):
+        return f"±{seen['beyond'] or seen['engine']}"
     batch, stream = number(seen["batch"]), number(seen["stream"])
     delta = stream - batch
     return signed(delta) if delta else f"±{seen['beyond'] or seen['engine']}"

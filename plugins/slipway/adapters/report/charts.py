@@ -10,7 +10,15 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from slipway.domain.evidence import Cause
-from slipway.domain.narrative import difference_text, grouped, long_day, number, short_day, signed
+from slipway.domain.narrative import (
+    difference_text,
+    grouped,
+    is_instant,
+    long_day,
+    number,
+    short_day,
+    signed,
+)
 
 _WIDTH = 880
 _LABELS = 170
@@ -50,22 +58,24 @@ def heat_map(kpi: Mapping[str, Any], linked: Sequence[str] = ()) -> Markup:
         y = 24 + 29 * row
         parts.append(_text(_LABELS - 10, y + 17, _words(measure["name"]), "lb", "end"))
         for column, day in enumerate(days):
-            square = _square(day, measure["name"], _LABELS + column * step, y, width)
+            square = _square(day, measure, _LABELS + column * step, y, width)
             if day["day"] in linked:
                 square = Markup('<a href="#day-{}">{}</a>').format(day["day"], square)
             parts.append(square)
     return Markup("").join([*parts, Markup("</svg>")])
 
 
-def square_of(day: Mapping[str, Any], measure: str) -> tuple[str, str]:
+def square_of(day: Mapping[str, Any], measure: Mapping[str, Any]) -> tuple[str, str]:
     """Return (class, text) of one square of the heat map: pass, warn, fail, open or none."""
-    seen = day["measures"].get(measure)
+    seen = day["measures"].get(measure["name"])
     if seen is None:
         return "none", ""
     if day["open"]:
         return "open", ""
     if seen["beyond"] or seen["engine"]:
-        return "fail", difference_text(seen)
+        return "fail", difference_text(seen, measure)
+    if seen["tolerated"] and is_instant(measure):
+        return "warn", f"±{seen['tolerated']}"
     if seen["tolerated"]:
         batch = number(seen["batch"])
         share = abs(number(seen["stream"]) - batch) / abs(batch) if batch else 0.0
@@ -140,15 +150,16 @@ def histogram(bars: Sequence[Bar], limit: str) -> Markup:
     return Markup("").join([*parts, Markup("</svg>")])
 
 
-def _square(day: Mapping[str, Any], measure: str, x: float, y: float, width: float) -> Markup:
+def _square(day: Mapping[str, Any], measure: Mapping[str, Any], x: float, y: float, width: float) -> Markup:
     kind, text = square_of(day, measure)
-    seen = day["measures"].get(measure)
-    told = f"{_words(measure)}, {long_day(day['day'])}: "
-    told += (
-        f"batch {grouped(number(seen['batch']))}, stream {grouped(number(seen['stream']))}"
-        if seen
-        else "not compared"
-    )
+    seen = day["measures"].get(measure["name"])
+    told = f"{_words(measure['name'])}, {long_day(day['day'])}: "
+    if not seen:
+        told += "not compared"
+    elif is_instant(measure):
+        told += f"{grouped(seen['beyond'] + seen['tolerated'])} of {grouped(seen['cells'])} cells differ"
+    else:
+        told += f"batch {grouped(number(seen['batch']))}, stream {grouped(number(seen['stream']))}"
     if day["open"]:
         told += " (still open)"
     written = _text(x + width / 2, y + 17, text, "", "middle") if text else Markup("")

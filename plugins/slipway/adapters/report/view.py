@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from slipway.adapters.report.charts import Bar, Fall, heat_map, histogram, waterfall
+from slipway.adapters.report.values import Values
 from slipway.domain.evidence import Cause
 from slipway.domain.masking import HIDDEN
 from slipway.domain.narrative import (
@@ -25,7 +26,6 @@ from slipway.domain.narrative import (
     phrase,
     plural,
     short_day,
-    signed,
 )
 
 Document = Mapping[str, Any]
@@ -114,14 +114,18 @@ def _tiles(document: Document, failing: Sequence[str]) -> list[dict[str, str]]:
 def _explained(document: Document, day: str) -> dict[str, Any]:
     """Return one failing day: its causes, a waterfall of its first differing measure, its cells and ids."""
     cells, name, measure = [], "", ""
+    zone = ZoneInfo(document["timezone"])
     for kpi_name, kpi in document["kpis"].items():
+        values = {m["name"]: Values.of(m, zone) for m in kpi["measures"]}
         for difference in kpi["differences"]:
             if difference["day"] == day and difference["beyond"]:
-                cells.append({**difference, "kpi": kpi_name, "where": _where(kpi, difference["cell"])})
-    if cells:
-        name = cells[0]["kpi"]
+                told = {"where": _where(kpi, difference["cell"]), "values": values[difference["measure"]]}
+                cells.append({**difference, **told, "kpi": kpi_name})
+    summed = [cell for cell in cells if not cell["values"].instant]
+    if summed:
+        name = summed[0]["kpi"]
         order = [m["name"] for m in document["kpis"][name]["measures"]]
-        measure = min({c["measure"] for c in cells if c["kpi"] == name}, key=order.index)
+        measure = min({c["measure"] for c in summed if c["kpi"] == name}, key=order.index)
     drawn = [c for c in cells if c["kpi"] == name and c["measure"] == measure]
     return {
         "day": day,
@@ -134,13 +138,10 @@ def _explained(document: Document, day: str) -> dict[str, Any]:
             {
                 "where": cell["where"],
                 "measure": cell["measure"].replace("_", " "),
-                "batch": _shown(cell["batch"]),
-                "stream": _shown(cell["stream"]),
-                "delta": signed(number(cell["stream"]) - number(cell["batch"])),
-                "causes": ", ".join(
-                    f"{cause.replace('_', ' ')} {signed(-number(share))}"
-                    for cause, share in cell["shares"].items()
-                ),
+                "batch": cell["values"].shown(cell["batch"]),
+                "stream": cell["values"].shown(cell["stream"]),
+                "delta": cell["values"].difference(cell["batch"], cell["stream"]),
+                "causes": cell["values"].by_cause(cell),
             }
             for cell in cells[:60]
         ],
@@ -317,7 +318,3 @@ def _signatures(document: Document, digest: str, context: Mapping[str, Any]) -> 
             waits = "may sign" if document["verdict"] == "PASS" else "waits for PASS"
             rows.append({"role": role, "who": ", ".join(people), "state": waits, "comment": ""})
     return rows
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else grouped(number(value))
