@@ -13,14 +13,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.machine import heading
 
@@ -30,17 +31,30 @@ from airflow.sdk import DAG
 with DAG("empty_{number}", schedule=None):
     pass
 """
+
+
+class Spent(NamedTuple):
+    """Seconds that passed, and seconds of processor: the same on a machine that is idle otherwise."""
+
+    wall: float
+    busy: float
+
+
 LIBRARIES = "import yaml, pydantic, sqlglot, rich.console"
 PARSE = """
 import json, sys, time
-began = time.perf_counter()
+began, busy = time.perf_counter(), time.process_time()
 from airflow.dag_processing.dagbag import DagBag
 import airflow.sdk
-ready = time.perf_counter()
+ready, before = time.perf_counter(), time.process_time()
 bag = DagBag(sys.argv[1])
-parsed = time.perf_counter()
+parsed, after = time.perf_counter(), time.process_time()
 print("RESULT" + json.dumps({
-    "import": ready - began, "parse": parsed - ready, "dags": len(bag.dags), "errors": bag.import_errors}))
+    "import": [ready - began, before - busy],
+    "parse": [parsed - ready, after - before],
+    "dags": len(bag.dags),
+    "errors": bag.import_errors,
+}))
 """
 
 
@@ -72,13 +86,15 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
-def timed(command: Sequence[str], env: Mapping[str, str]) -> float:
+def timed(command: Sequence[str], env: Mapping[str, str]) -> Spent:
     """Run a process and return its seconds, start included."""
-    began = time.perf_counter()
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command[:3])} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Spent(time.perf_counter() - began, busy)
 
 
 def parsed(dags: Path, env: Mapping[str, str]) -> dict[str, Any]:
@@ -92,9 +108,10 @@ def parsed(dags: Path, env: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def median(runs: int, measure: Callable[[], float]) -> float:
-    """Return the median of some runs, seconds."""
-    return statistics.median(measure() for _ in range(runs))
+def median(spent: Sequence[Spent]) -> str:
+    """Return the medians of some runs."""
+    wall, busy = (statistics.median(column) for column in zip(*spent, strict=True))
+    return f"{wall:.2f} s | {busy:.2f} s"
 
 
 def measured(number: int, runs: int) -> Mapping[str, str]:
@@ -108,32 +125,25 @@ def measured(number: int, runs: int) -> Mapping[str, str]:
         for index in range(len(files)):
             (empty / f"empty_{index}.py").write_text(EMPTY.format(number=index))
         parsed(REPO / "dags", env)  # compiles the modules, and makes Airflow's configuration
+        validate, bare = [sys.executable, "-m", "slipway.cli", "validate"], [sys.executable, "-c", LIBRARIES]
         found = {
-            f"slipway validate on {number} contracts, start of the process included": _seconds(
-                median(runs, lambda: timed([sys.executable, "-m", "slipway.cli", "validate"], env))
+            f"slipway validate on {number} contracts, start of the process included": median(
+                [timed(validate, env) for _ in range(runs)]
             ),
-            "the interpreter and the libraries alone": _seconds(
-                median(runs, lambda: timed([sys.executable, "-c", LIBRARIES], env))
-            ),
+            "the interpreter and the libraries alone": median([timed(bare, env) for _ in range(runs)]),
         }
         whole = [parsed(REPO / "dags", env) for _ in range(runs)]
-        bare = [parsed(empty, env) for _ in range(runs)]
+        none = [parsed(empty, env) for _ in range(runs)]
         name = f"parse all {len(files)} files of dags/ for {number} migrations ({whole[0]['dags']} DAGs)"
-        found[f"{name}, in one process"] = _seconds(statistics.median(run["parse"] for run in whole))
-        found[f"parse {len(files)} files with one empty DAG each"] = _seconds(
-            statistics.median(run["parse"] for run in bare)
+        found[f"{name}, in one process"] = median([Spent(*run["parse"]) for run in whole])
+        found[f"parse {len(files)} files with one empty DAG each"] = median(
+            [Spent(*run["parse"]) for run in none]
         )
-        found["import of Airflow, before either"] = _seconds(
-            statistics.median(run["import"] for run in whole + bare)
-        )
+        found["import of Airflow, before either"] = median([Spent(*run["import"]) for run in whole + none])
         for file in files:
-            seconds = median(runs, lambda file=file: parsed(file, env)["parse"])  # type: ignore[misc]
-            found[f"{file.name} alone in a process, after the import"] = _seconds(seconds)
+            alone = [Spent(*parsed(file, env)["parse"]) for _ in range(runs)]
+            found[f"{file.name} alone in a process, after the import"] = median(alone)
     return found
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.2f} s"
 
 
 def main() -> None:
