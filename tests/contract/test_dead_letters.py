@@ -15,6 +15,7 @@ from slipway.errors import Permanent
 from slipway.ports import DeadLetters, Resent, TopicSpec
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.topics import FakeTopics
+from tests.stack import Stack
 
 
 @dataclass
@@ -96,6 +97,20 @@ def test_the_newest_arrival_is_the_largest_timestamp(kafka: Kafka) -> None:
     kafka.letters.send(kafka.topic, [record(b"1", "a", new), record(b"2", "b", old)])
 
     assert kafka.letters.newest_arrival(kafka.topic) == new
+
+
+@pytest.mark.integration
+def test_a_record_that_the_topic_does_not_take_is_told_for_good(stack: Stack) -> None:
+    settings = dict(stack.conn("kafka")["extra"])
+    topic = f"raw-{uuid4().hex[:8]}"
+    KafkaTopics(settings).create(TopicSpec(topic, 1, 1, {"max.message.bytes": "2000000"}))
+    letters = KafkaDeadLetters(settings)
+
+    letters.send(topic, [record(b"x" * 1_900_000, "a")])
+    with pytest.raises(Permanent, match=r"max.message.bytes"):
+        letters.send(topic, [record(b"x" * 2_000_001, "b")])
+
+    assert set(letters.marks(topic, {}, "mark")) == {"a"}
 
 
 def test_dead_letters_of_a_topic_that_is_not_there_say_what_to_do(kafka: Kafka) -> None:

@@ -25,6 +25,9 @@ from slipway.ports import DeadLetter, Resent
 SEND_WITHIN = 15
 """Seconds after which Kafka's client gives a record up; a new decision waits for longer than that."""
 
+LARGEST = 100_000_000
+"""Bytes of a record that is sent again; far above what any topic takes."""
+
 _SILENT = logging.getLogger("slipway.kafka")
 
 
@@ -58,14 +61,15 @@ class KafkaDeadLetters:
                 "acks": "all",
                 "partitioner": "murmur2_random",
                 "delivery.timeout.ms": str(SEND_WITHIN * 1000),
+                "message.max.bytes": str(LARGEST),  # what the topic takes is the broker's to say
             },
             logger=_SILENT,
         )
-        failures: list[str] = []
+        failures: list[KafkaError] = []
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error is not None:
-                failures.append(str(error.str()))
+                failures.append(error)
 
         for record in records:
             # 0 is librdkafka's own word for the present.
@@ -80,10 +84,16 @@ class KafkaDeadLetters:
                 timestamp=at,
             )
         left = producer.flush(SEND_WITHIN + 5)
+        if any(error.code() == KafkaError.MSG_SIZE_TOO_LARGE for error in failures):
+            raise Permanent(
+                f"{topic} does not take records of this size again, for a replay adds headers; raise its"
+                " max.message.bytes by some hundred bytes, or leave the large ones out"
+            )
         if failures or left:
+            first = f", first: {failures[0].str()}" if failures else ""
             raise Retryable(
                 f"{len(failures) + left} of {len(records)} records for {topic} were not confirmed"
-                f"{f', first: {failures[0]}' if failures else ''}; trying again finds out which are there"
+                f"{first}; trying again finds out which are there"
             )
 
     def marks(self, topic: str, since: Mapping[int, int], header: str) -> Collection[str]:
