@@ -45,6 +45,7 @@ def build(migration: Migration, found: Found) -> dict[str, Any]:
         "migration": migration.name,
         "description": migration.contract.description,
         "timezone": migration.zone.key,
+        "keep": migration.contract.events.keep,
         "times": [
             {"name": kind.name, "where": kind.where, "decides": kind.decides}
             for kind in kinds_of_time(migration)

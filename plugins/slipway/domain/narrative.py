@@ -23,7 +23,7 @@ WORDS: Mapping[Cause, str] = {
     Cause.LOST_IN_STREAM: "{n} {events} arrived and no table took them",
     Cause.NOT_ARRIVED: "{n} {events} {have} not arrived in the stream",
     Cause.AFTER_BATCH_CUT: "{n} {events} arrived after the batch had loaded",
-    Cause.NOT_IN_BATCH: "{n} {events} missing in the batch although they had arrived",
+    Cause.NOT_IN_BATCH: "{n} {events} missing in the batch although arrived in time",
     Cause.DUPLICATE_IN_STREAM: "{n} {events} twice in silver",
     Cause.ENGINE: "what the stream serves is not what its own events add up to",
 }

@@ -221,11 +221,15 @@ def _lateness(document: Document) -> dict[str, Any]:
         for loss in kpi["losses"]
     }
     bounds = sorted({bound for _, _, bound in lost})
+    several = len({name for name, _ in measures}) > 1
     return {
         "drawing": histogram(bars, f"accepted: {hours(accepted)}"),
         "bounds": [f"{hours(bound)}{' (now)' if bound == accepted else ''}" for bound in bounds],
         "losses": [
-            {"measure": measure.replace("_", " "), "cells": [_loss(lost[name, measure, b]) for b in bounds]}
+            {
+                "measure": f"{f'{name}: ' if several else ''}{measure}".replace("_", " "),
+                "cells": [_loss(lost[name, measure, b]) for b in bounds],
+            }
             for name, measure in measures
         ],
         "sentence": _loss_sentence(bounds, accepted, measures, lost),
@@ -285,10 +289,16 @@ def _account(balance: Mapping[str, Any]) -> str:
     return f"{told} {grouped(again)} of them were dead letters that were sent again." if again else told
 
 
+_SILVER = {
+    "first": "silver, counted in the KPIs",
+    "latest": "silver, accepted; of each id the newest version counts",
+}
+
+
 def _records(document: Document) -> dict[str, Any]:
     balance = document["balance"]
     rows = [
-        ("silver", "silver, counted in the KPIs", "ok"),
+        ("silver", _SILVER.get(document.get("keep", ""), _SILVER["first"]), "ok"),
         ("duplicates", "duplicates, dropped", "tot"),
         ("rejected", "rejected, in the dead-letter topic", "warn"),
         ("late", "late, kept aside", "bad"),
