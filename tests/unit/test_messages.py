@@ -20,11 +20,15 @@ import pytest
 from slipway import cli
 from slipway.adapters.avro_compatibility import refusals
 from slipway.adapters.contracts import load_migration
+from slipway.app import provision
 from slipway.app.check_schema import check_schema
+from slipway.app.saved_plan import SavedPlan, save
 from slipway.domain.changes import compare
 from slipway.errors import SlipwayError
+from slipway.ports import TopicSpec
 from slipway.producer.settings import settings
 from tests.decoder_cases import cases
+from tests.fakes.deploying import OPERATOR, Yard
 
 REPO = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden" / "messages.md"
@@ -213,6 +217,51 @@ def new_schemas() -> Iterator[tuple[str, str]]:
         yield what, "\n".join([*lines, *([found.compiles] if found.compiles else [])])
 
 
+def _refused(yard: Yard, plan: Any, *, confirmed: bool) -> str:
+    try:
+        provision.apply(yard.migration, plan, yard.world, OPERATOR, confirmed=confirmed)
+    except SlipwayError as error:
+        return str(error)
+    return "(nothing: it was done)"
+
+
+def provisioning(folder: Path) -> Iterator[tuple[str, str]]:
+    def fresh(name: str, *, done: bool) -> Yard:
+        (folder / name).mkdir()
+        yard = Yard(folder / name)
+        if done:
+            provision.apply(yard.migration, provision.plan(yard.migration, yard.world), yard.world, OPERATOR)
+        return yard
+
+    def planned(yard: Yard) -> Any:
+        return provision.plan(yard.migration, yard.world)
+
+    yield "nothing to do", provision.table(planned(fresh("whole", done=True)))
+    yard = fresh("drift", done=True)
+    yard.topics.configure("raw-flight-status", {"retention.ms": "1000"})
+    yield "a topic that was changed by hand, in the plan", provision.table(planned(yard))
+    yield "the same, applied without a word", _refused(yard, planned(yard), confirmed=False)
+    yard = fresh("partitions", done=False)
+    yard.topics.create(TopicSpec("raw-flight-status", 5, 1, {}))
+    yield "a topic with another partition count", _refused(yard, planned(yard), confirmed=True)
+    yard = fresh("cluster", done=True)
+    yard.topics.id = "cluster-2"
+    yield "another cluster", _refused(yard, planned(yard), confirmed=True)
+    yard = fresh("moved", done=False)
+    saved = save(yard.migration, planned(yard))
+    yard.topics.create(TopicSpec("raw-flight-status", 2, 1, {"retention.ms": "-1"}))
+    yield "a kept plan, when the world has moved", _refused(yard, saved, confirmed=True)
+    for what, document in (
+        ("a kept plan that was edited", {**saved.to_json(), "steps": []}),
+        ("a file that is no plan", {"steps": []}),
+    ):
+        try:
+            SavedPlan.from_json(json.loads(json.dumps(document)))
+        except SlipwayError as error:
+            # What a plan's content comes to changes with every key that contracts are given.
+            yield what, re.sub(r"\b[0-9a-f]{12}\b", "<digest>", str(error))
+
+
 def reasons() -> Iterator[tuple[str, str]]:
     """One reason of each kind: those that differ by the field and the value only are the same kind."""
     kinds: dict[str, str] = {}
@@ -289,7 +338,9 @@ def written(parts: dict[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def test_every_message_is_as_people_have_read_it(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+def test_every_message_is_as_people_have_read_it(
+    capsys: pytest.CaptureFixture[str], home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     made = written(
         {
             "A contract that is not right": contracts(),
@@ -297,6 +348,7 @@ def test_every_message_is_as_people_have_read_it(capsys: pytest.CaptureFixture[s
             "The Avro schema": schemas(),
             "A changed contract (`slipway diff`, and the plan)": changes(),
             "A changed schema (`slipway check-schema`)": new_schemas(),
+            "Plan and apply": provisioning(tmp_path_factory.mktemp("yards")),
             "Why a record is no event (dead letters, the producer)": reasons(),
             "The command line": commands(capsys, home),
             "The producer library": client(),
@@ -310,6 +362,7 @@ def test_every_message_is_as_people_have_read_it(capsys: pytest.CaptureFixture[s
 def test_no_message_speaks_of_code(home: Path) -> None:
     text = GOLDEN.read_text(encoding="utf-8")
     for word in (
+        "Error(",
         "Traceback",
         "<class",
         "NoneType",
