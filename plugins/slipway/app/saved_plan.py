@@ -58,7 +58,8 @@ class SavedPlan:
             kept = document["fingerprint"]
         except (KeyError, TypeError, ValueError) as error:
             raise Permanent(
-                f"this is no saved plan, or not a whole one; make one with `slipway plan <migration> --out FILE`"
+                "this is no saved plan, or not a whole one; "
+                "make one with `slipway plan <migration> --out FILE`"
             ) from error
         if kept != found.fingerprint:
             raise Permanent(
