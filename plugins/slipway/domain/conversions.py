@@ -30,6 +30,9 @@ def convert(value: str, kind: str, target: str, dialect: Dialect) -> str:
     if kind == "string":
         return _from_text(value, target, dialect)
     if target == "string":
+        if dialect == "duckdb" and is_decimal(kind) and scale(kind) == digits(kind):
+            # DuckDB leaves out the zero before the point where the type has no digit there.
+            value = f"CAST({value} AS DECIMAL({min(digits(kind) + 1, MOST_DIGITS)},{scale(kind)}))"
         return f"CAST({value} AS {sql_type('string', dialect)})"
     if target == "double":
         return widen(value, kind, target, dialect)
@@ -45,7 +48,11 @@ def double_as_decimal(value: str, target: str, dialect: Dialect) -> str:
     if dialect == "flink":
         return f"CAST({value} AS {sql_type(target, dialect)})"
     # Postgres would keep 15 digits, and DuckDB multiply first; the shortest text is what Java rounds.
-    return f"CAST(CAST({value} AS {sql_type('string', dialect)}) AS {sql_type(target, dialect)})"
+    text = f"CAST({value} AS {sql_type('string', dialect)})"
+    if dialect == "duckdb":
+        # Rounding a text with an exponent goes wrong there, rounding a decimal does not.
+        text = f"CAST({text} AS DECIMAL({MOST_DIGITS},{MOST_DIGITS - DOUBLE_LIMIT}))"
+    return f"CAST({text} AS {sql_type(target, dialect)})"
 
 
 def _from_double(value: str, target: str, dialect: Dialect) -> str:
@@ -99,7 +106,8 @@ def _from_text(value: str, target: str, dialect: Dialect) -> str:
             holds = f"regexp_full_match({value}, '{pattern}')"
         case "postgres":
             holds = f"({value} ~ '^{pattern}$')"
-    number = f"CAST({value} AS {sql_type(read, dialect)})"
+    # Flink reads texts beside the condition, too.
+    number = f"{'TRY_CAST' if dialect == 'flink' else 'CAST'}({value} AS {sql_type(read, dialect)})"
     if target not in (read, "double"):
         number = convert(number, read, target, dialect)
     return f"(CASE WHEN {holds} THEN {number} END)"

@@ -207,13 +207,14 @@ class SqlReader:
             raise self.refuse(node, f"{node.this} is not a number")
         value = Decimal(str(node.this))
         places = max(0, -int(value.as_tuple().exponent))
-        count = max(len(str(int(value))) if int(value) else 0, 0) + places
+        # The zero before a point counts: Flink reads '0.5' as two digits.
+        count = len(str(int(value))) + places
         if count > MOST_DIGITS:
             raise self.refuse(
                 node, f"the number has {count} digits, but no engine has more than {MOST_DIGITS}"
             )
         if not str(node.this).isdigit():
-            return Literal(value, decimal(max(count, 1), places))
+            return Literal(value, decimal(count, places))
         return Literal(int(value), _type_of_whole(int(value)))
 
     def negative(self, node: exp.Neg) -> Node:

@@ -93,7 +93,9 @@ def _bucket(instant: str, minutes: int, zone: ZoneInfo, dialect: Dialect) -> str
     local = _local(instant, zone, dialect)
     match dialect:
         case "flink":
-            beyond = f"MOD(EXTRACT(MINUTE FROM {local}), {minutes}) * 60 + EXTRACT(SECOND FROM {local})"
+            # Counted from the clock's midnight: EXTRACT is wrong for instants before 1970.
+            midnight = f"CAST(CAST({instant} AS DATE) AS TIMESTAMP(6))"
+            beyond = f"MOD(TIMESTAMPDIFF(SECOND, {midnight}, FLOOR({local} TO SECOND)), {minutes * 60})"
             return f"CAST(TIMESTAMPADD(SECOND, -({beyond}), FLOOR({instant} TO SECOND)) AS TIMESTAMP_LTZ(6))"
         case "duckdb":
             micros = minutes * 60_000_000

@@ -14,8 +14,13 @@ MOST_DIGITS = 38
 INTEGERS = ("int", "long")
 _DIGITS = {"int": 10, "long": 19}
 
-DOUBLE_LIMIT = 20
-"""Doubles take part in arithmetic and aggregates when their magnitude is below 10 to the power of this."""
+DOUBLE_LIMIT = 15
+"""Doubles take part in arithmetic and aggregates when their magnitude is below 10 to the power of this.
+
+Up to there the engines agree on the shortest text of a double; beyond, they do not.
+"""
+DOUBLE_VANISHES = -20
+"""Doubles of a magnitude below 10 to the power of this are zero to arithmetic: no product underflows."""
 DOUBLE_SCALE = 6
 """Doubles are added up as decimals of this scale, so that the order of events can't change a sum."""
 DOUBLE_AS_DECIMAL = f"decimal({DOUBLE_LIMIT + DOUBLE_SCALE},{DOUBLE_SCALE})"
@@ -148,5 +153,5 @@ class Magnitude(NamedTuple):
 def magnitude_of(kind: str) -> Magnitude:
     """Return the bounds of a type's values; those of doubles are held by the rendering."""
     if kind == "double":
-        return Magnitude(-DOUBLE_LIMIT, DOUBLE_LIMIT)
+        return Magnitude(DOUBLE_VANISHES, DOUBLE_LIMIT)
     return Magnitude(-scale(kind), max(digits(kind) - scale(kind), 1))

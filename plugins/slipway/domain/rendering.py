@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from string import ascii_lowercase, ascii_uppercase
 
 from slipway.domain import conversions
 from slipway.domain.dialects import DIALECTS, Dialect, quoted, sql_type, text_literal
-from slipway.domain.number_types import DOUBLE_LIMIT, INTEGERS, common, digits, is_decimal, is_whole
+from slipway.domain.number_types import (
+    DOUBLE_LIMIT,
+    DOUBLE_VANISHES,
+    INTEGERS,
+    common,
+    digits,
+    is_decimal,
+    is_whole,
+    scale,
+)
 from slipway.domain.tree import Call, Case, Cast, Column, IsNull, Literal, Node, OneOf, Operation
 from slipway.domain.widths import tight
 
 __all__ = ["DIALECTS", "Dialect", "bounded", "in_byte_order", "quoted", "render", "sql_type", "text_literal"]
+
+
+_NARROW = 18
+"""Digits of a decimal that DuckDB keeps in 64 bits."""
 
 
 def render(node: Node, dialect: Dialect) -> str:
@@ -91,7 +105,7 @@ def _literal(literal: Literal, dialect: Dialect) -> str:
             return str(literal.value)
         case _:
             # As text: Flink has no numbers beyond the long, and to DuckDB a long fraction is a double.
-            return f"CAST('{literal.value:f}' AS {sql_type(literal.type, dialect)})"
+            return f"CAST('{Decimal(literal.value):f}' AS {sql_type(literal.type, dialect)})"
 
 
 def _instant(value: datetime, dialect: Dialect) -> str:
@@ -131,7 +145,16 @@ def _arithmetic(node: Operation, dialect: Dialect) -> str:
             first, second = (_as(side, _own_digits(side), dialect) for side in node.operands)
     else:
         first, second = (_as(side, _own_digits(side), dialect) for side in node.operands)
+    if dialect == "duckdb" and node.type != "long":
+        first = _past_64_bits(first, left, node)
     return f"CAST({first} {node.operator} {second} AS {target})"
+
+
+def _past_64_bits(value: str, operand: Node, node: Operation) -> str:
+    """Return an operand of DuckDB's, which has the result of two narrow decimals overflow at 18 digits."""
+    if digits(node.type) <= _NARROW or digits(_own_digits(operand)) > _NARROW:
+        return value
+    return f"CAST({value} AS DECIMAL({_NARROW + 1},{scale(operand.type)}))"
 
 
 def _own_digits(node: Node) -> str:
@@ -146,7 +169,7 @@ def _factor(node: Node, dialect: Dialect) -> str:
     if node.type != "double" or isinstance(node, Operation):
         return _as(node, "double", dialect)
     value = render(node, dialect)
-    tiny = f"WHEN ABS({value}) < 1E-{DOUBLE_LIMIT} THEN {conversions.widen('0', 'int', 'double', dialect)}"
+    tiny = f"WHEN ABS({value}) < 1E{DOUBLE_VANISHES} THEN {conversions.widen('0', 'int', 'double', dialect)}"
     return f"(CASE {tiny} WHEN ABS({value}) < 1E{DOUBLE_LIMIT} THEN {value} END)"
 
 
