@@ -12,7 +12,7 @@ from slipway.adapters.evidence_files import EvidenceFiles
 from slipway.adapters.expectations import GreatExpectations, suites_of
 from slipway.domain.evidence import Balance
 from slipway.ports import Checked
-from tests.fakes.two_sides import FIRST, Trip, TwoSides
+from tests.fakes.two_sides import FIRST, SCHEMA, Trip, TwoSides, migration
 
 NOON = datetime(2026, 3, 1, 17, tzinfo=UTC)
 DAYS = (FIRST, FIRST + timedelta(days=2))
@@ -50,7 +50,7 @@ def test_suites_follow_from_contract_and_schema(sides: TwoSides) -> None:
     silver = suites_of(sides.migration)["silver"]
 
     required = {a["column"] for kind, a in silver if kind == "ExpectColumnValuesToNotBeNull"}
-    assert required == {"arrived_at", "trip_id", "rider", "kind", "started"}
+    assert required == {"arrived_at", "trip_id", "rider", "kind", "started", "version"}
     assert ("ExpectColumnValuesToBeInSet", {"column": "kind", "value_set": ["A", "B"]}) in silver
 
 
@@ -78,3 +78,23 @@ def test_each_fault_fails_its_own_expectation(sides: TwoSides) -> None:
         ("records", "not_accounted"),
         ("comparison", "broken_walks"),
     }
+
+
+def test_with_versions_an_id_and_its_version_are_unique_together() -> None:
+    silver = suites_of(migration(keep="latest"))["silver"]
+
+    assert ("ExpectCompoundColumnsToBeUnique", {"column_list": ["trip_id", "version"]}) in silver
+    assert "ExpectColumnValuesToBeUnique" not in {kind for kind, _ in silver}
+
+
+def test_personal_values_reach_no_data_docs(sides: TwoSides) -> None:
+    personal = SCHEMA.replace('"string", "doc": "Identity"', '"string", "doc": "Identity", "pii": true')
+    sides.migration = migration(schema=personal)
+    sides.accept(trip(0))  # an id twice, of which the Data Docs show samples
+
+    found = checked(sides)
+
+    assert ("silver", "trip_id") in failed(found)
+    pages = [path.read_text("utf-8") for path in Path(found.docs).parent.rglob("*.html")]
+    assert pages
+    assert not any("t0" in page for page in pages)

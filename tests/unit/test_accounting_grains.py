@@ -5,10 +5,22 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
 
 from slipway.adapters.evidence_files import EvidenceFiles
 from slipway.domain.accounting import ComparedKpi
-from slipway.domain.closing import closing_day, closing_days, next_closing_day, opening_day, reach, span
+from slipway.domain.closing import (
+    closing_day,
+    closing_days,
+    midnight_sql,
+    next_closing_day,
+    opening_day,
+    reach,
+    span,
+)
 from slipway.domain.evidence import Cause
 from tests.fakes.two_sides import FIRST, Trip, TwoSides, migration
 
@@ -141,3 +153,20 @@ def test_days_with_which_rows_open_and_close() -> None:
     assert reach(month, date(2026, 4, 10)) == date(2026, 4, 1)
     assert reach(month, date(2026, 3, 10)) == FIRST
     assert span(month, [wednesday]) == (FIRST, wednesday)
+
+
+@pytest.mark.parametrize(
+    "zone",
+    ["America/Havana", "America/Sao_Paulo", "America/New_York", "Asia/Beirut", "Australia/Lord_Howe", "UTC"],
+)
+def test_a_day_begins_at_the_same_instant_for_the_engine_and_for_us(zone: str) -> None:
+    days = [date(2015, 1, 1) + timedelta(days=n) for n in range(12 * 365)]
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        begin = midnight_sql(ZoneInfo(zone), "day")
+        query = f"SELECT epoch_us({begin}) FROM (SELECT unnest(?::DATE[]) AS day)"
+        seen = [instant for (instant,) in connection.execute(query, [days]).fetchall()]
+
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    local = [datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)) for day in days]
+    assert seen == [(at - epoch) // timedelta(microseconds=1) for at in local]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import duckdb
 
 from slipway.domain.accounting import Compared
+from slipway.domain.closing import midnight_sql
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance
 from slipway.domain.rendering import quoted, text_literal
@@ -128,10 +129,8 @@ def silver_frame(migration: Migration, files: Sequence[str], days: tuple[date, d
     personal = {field.name for field in migration.event_fields if field.pii}
     shown = [_numbered(name) if name in personal else quoted(name, "duckdb") for name in wanted]
     accepted = int(migration.contract.parity.accept_late.total_seconds())
-    closing = (
-        f"epoch_us(timezone({text_literal(migration.zone.key)}, CAST(business_day + 1 AS TIMESTAMP)))"
-        f" / 1e6 + {accepted}"
-    )
+    ended = midnight_sql(migration.zone, "business_day + 1")
+    closing = f"epoch_us({ended}) / 1e6 + {accepted}"
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         return (

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 from slipway.domain.contract import Migration
 from slipway.domain.measures import CompiledKpi, GrainColumn
+from slipway.domain.rendering import text_literal
 
 _MONDAY_TO_SUNDAY = 6
+
+
+def midnight_sql(zone: ZoneInfo, day: str) -> str:
+    """Return the SQL of DuckDB and Postgres for the instant with which a business day begins.
+
+    day: SQL of a date. Where clocks go back at one o'clock, midnight comes twice: asked for it, these engines
+    say the second, Python and Flink the first. An hour before is unambiguous, or taken for the second there.
+    """
+    before = f"timezone({text_literal(zone.key)}, CAST({day} AS TIMESTAMP) - INTERVAL '1 hour')"
+    return f"({before} + INTERVAL '1 hour')"
 
 
 def opening_day(time: GrainColumn, day: date) -> date:

@@ -16,6 +16,7 @@ from slipway.adapters.comparison.relations import Relations, event_columns, vers
 from slipway.adapters.comparison.templates import Templates, quoted_all, version_of, zone_of
 from slipway.adapters.comparison.warehouse import Warehouse
 from slipway.domain.accounting import Compared, ComparedKpi, Counted, Hidden, LatenessClass, lateness_bounds
+from slipway.domain.closing import midnight_sql
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance, Digest
 from slipway.domain.rendering import quoted
@@ -125,7 +126,7 @@ class DuckDBComparison:
                 id=quoted(migration.contract.events.id, "duckdb"),
                 version=version_of(migration),
                 columns=quoted_all(list(event_columns(migration))),
-                day_end=f"timezone({zone_of(migration)}, CAST(business_day + 1 AS TIMESTAMP))",
+                day_end=midnight_sql(migration.zone, "business_day + 1"),
                 first=f"DATE '{question.first}'",
                 closed_through=f"DATE '{question.closed_through}'",
             )

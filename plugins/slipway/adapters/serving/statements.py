@@ -8,6 +8,7 @@ from pathlib import Path
 from psycopg import sql
 
 from slipway.domain import names
+from slipway.domain.closing import midnight_sql
 from slipway.domain.measures import CompiledKpi
 from slipway.domain.rendering import sql_type
 from slipway.ports import Route, Source
@@ -187,7 +188,7 @@ def begin(kpi: CompiledKpi, day: sql.Composable) -> sql.Composed:
         case _ if kpi.time.type == "date":
             return sql.SQL("{}").format(day)
         case _:
-            return sql.SQL("{}::timestamp AT TIME ZONE {}").format(day, sql.Literal(kpi.time.zone.key))
+            return sql.SQL(midnight_sql(kpi.time.zone, "{}")).format(day)
 
 
 def _begin_of_route(kpi: CompiledKpi) -> sql.Composed:
