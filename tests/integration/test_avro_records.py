@@ -148,3 +148,18 @@ def test_a_refused_record_keeps_the_id_that_it_yields(inavro: Running) -> None:
 
 def test_no_job_has_restarted(inavro: Running) -> None:
     assert inavro.restarts() == {"ingest": 0, "revision": 0}
+
+
+def test_a_registry_that_is_down_refuses_no_record(inavro: Running) -> None:
+    before = inavro.settled()
+    newer = OTHER.replace('{"name": "till", "type": "int"}', '{"name": "till", "type": "long"}')
+    schema_id = inavro.world.schemas.register("inavro-newer-writers", newer)
+    event = {"id": "newer", "at": ARRIVED, "kind": "B", "till": 7, "price": Decimal("0.000")}
+
+    killed = inavro.stack.kill("registry")
+    inavro.produce([(b"k", framed(schema_id, newer, event), ARRIVED)])
+    inavro.stack.wait_ready("registry", not_pid=killed)
+
+    after = inavro.settled()
+    assert (after.silver, after.rejected) == (before.silver + 1, before.rejected)
+    assert sum(inavro.restarts().values()) > 0, "the registry came back before anybody asked it"
