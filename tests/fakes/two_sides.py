@@ -36,6 +36,7 @@ SCHEMA = """{"type": "record", "name": "Trip", "fields": [
 
 def migration(
     *,
+    key: tuple[str, ...] = ("rider",),
     keep: str = "first",
     schema: str = SCHEMA,
     kpis: Mapping[str, str] | None = None,
@@ -53,7 +54,7 @@ def migration(
         "events": {
             "topic": "raw-trips",
             "schema": "trips.avsc",
-            "key": ("rider",),
+            "key": key,
             "id": "trip_id",
             "time": "started",
             **({"keep": "latest", "version": "version"} if keep == "latest" else {}),

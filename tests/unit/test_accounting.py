@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from slipway.adapters.evidence_files import EvidenceFiles
 from slipway.domain.accounting import Compared, ComparedKpi
 from slipway.domain.evidence import Cause
-from tests.fakes.two_sides import FIRST, Trip, TwoSides, without_files
+from tests.fakes.two_sides import FIRST, Trip, TwoSides, migration, without_files
 
 NOON = datetime(2026, 3, 1, 17, tzinfo=UTC)
 EVENT_FAULTS = (
@@ -194,6 +194,18 @@ def test_a_rejected_record_without_an_id_stands_for_one_missing_event_of_its_key
     for n in (10, 11):
         sides.batch.append(trip(n, rider="same"))
     sides.reject("same")
+
+    kpi, _ = compared(sides)
+
+    fates = {(c.cause, c.net) for c in kpi.causes if c.measure == "trips"}
+    assert fates == {(Cause.REJECTED, 1), (Cause.NOT_ARRIVED, 1)}
+
+
+def test_a_key_of_several_fields_is_a_json_array(tmp_path: Path) -> None:
+    sides = TwoSides(tmp_path, migration(key=("rider", "version")))
+    for n in (10, 11):
+        sides.batch.append(trip(n, rider="Zoë"))
+    sides.reject('["Zoë",1]')
 
     kpi, _ = compared(sides)
 

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 Types = Mapping[str, str]
 
+_KEY_TYPES = ("string", "int", "long", "boolean")
+"""Types whose JSON is the same wherever it is written."""
+
 _PLACE: Types = {"kafka_partition": "int", "kafka_offset": "long", "arrived_at": "timestamp"}
 _DDL: Types = {
     "int": "INTEGER",
@@ -205,19 +208,26 @@ class Relations:
                 " the version (with keep: latest) and every field that a KPI uses, dimension fields as"
                 " <dimension>__<field>"
             )
-        return {**self._events, **{key: "string" for key in self.key_columns() if key in present}}
+        keys = {key: column_type(self._migration, key) for key in self.key_columns() if key in present}
+        return {**self._events, **keys}
 
     def key_columns(self) -> tuple[str, ...]:
-        """Return the fields that make up the Kafka key, when the key is one text field; else nothing."""
+        """Return the fields that make up the Kafka key, when its text can be made here; else nothing."""
         key = self._migration.contract.events.key
-        if len(key) != 1 or column_type(self._migration, key[0]) != "string":
-            return ()
-        return key
+        return key if all(column_type(self._migration, name) in _KEY_TYPES for name in key) else ()
 
     def key_expression(self, model: str) -> str:
-        """Return the expression of a batch event's Kafka key, NULL when the model does not expose it."""
-        present = [key for key in self.key_columns() if key in self.batch_columns(model)]
-        return quoted(present[0], "duckdb") if present else "CAST(NULL AS VARCHAR)"
+        """Return the expression of a batch event's Kafka key, NULL when the model does not expose it.
+
+        It is written as domain/record_key.py writes it: one text as it is, anything else as a JSON array.
+        """
+        key = self.key_columns()
+        if not key or set(key) - set(self.batch_columns(model)):
+            return "CAST(NULL AS VARCHAR)"
+        columns = ", ".join(quoted(name, "duckdb") for name in key)
+        if len(key) == 1 and column_type(self._migration, key[0]) == "string":
+            return columns
+        return f"CAST(json_array({columns}) AS VARCHAR)"
 
     def _roll_back(self) -> None:
         try:
