@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, datetime
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from slipway.adapters.contracts import load_migration
 from tests.e2e.case_runner import Case, Night, Outcome, every_case, run_case
 from tests.e2e.cases.records import Kpis
 from tests.stack import Stack
@@ -35,6 +37,16 @@ def outcomes(stack: Stack) -> Mapping[str, Future[Outcome]]:
 @pytest.fixture
 def done(case: Case, outcomes: Mapping[str, Future[Outcome]]) -> Outcome:
     return outcomes[case.name].result()
+
+
+@every
+def test_the_folder_is_complete_before_any_server_is_asked(case: Case) -> None:
+    load_migration(case.folder / "contract" / f"{case.name}.yaml")
+    ddl = (case.folder / "tables.sql").read_text(encoding="utf-8")
+    assert set(case.story.tables()) == set(re.findall(r"CREATE TABLE (\S+)", ddl))
+    arrivals = [record.arrival for record in case.story.records()]
+    assert arrivals == sorted(arrivals)
+    assert [instant for instant in arrivals if instant.microsecond % 1000] == []
 
 
 @every

@@ -182,7 +182,9 @@ def test_a_killed_supervisor_takes_all_with_it_and_the_next_up_starts_clean(whol
 
 def test_an_up_that_is_killed_half_way_is_taken_up_by_the_next(whole: Stack) -> None:
     lifecycle.down(whole.settings.world, print)
-    half = subprocess.Popen(command(whole, "up"), cwd=whole.env["SLIPWAY_HOME"], stdout=subprocess.PIPE)
+    half = subprocess.Popen(
+        command(whole, "up"), cwd=whole.settings.world.installation.repo, stdout=subprocess.PIPE
+    )
     assert half.stdout is not None
     half.stdout.readline()  # the first component is ready
     half.kill()
@@ -197,7 +199,7 @@ def test_an_up_that_is_killed_half_way_is_taken_up_by_the_next(whole: Stack) -> 
 def test_an_interrupted_up_stops_what_it_started(whole: Stack) -> None:
     lifecycle.down(whole.settings.world, print)
     half = subprocess.Popen(
-        command(whole, "up"), cwd=whole.env["SLIPWAY_HOME"], stdout=subprocess.PIPE, text=True
+        command(whole, "up"), cwd=whole.settings.world.installation.repo, stdout=subprocess.PIPE, text=True
     )
     assert half.stdout is not None
     half.stdout.readline()
