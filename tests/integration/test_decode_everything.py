@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from slipway.domain.event_values import Refused
 from slipway.domain.evidence import Balance
-from slipway.domain.validity import Refused, Validity
+from slipway.domain.validity import Validity
 from slipway.domain.wire import check_json
 from tests.integration import odd_records
 from tests.integration.odd_records import ARRIVED, Odd
