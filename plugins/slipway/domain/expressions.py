@@ -303,7 +303,8 @@ class SqlReader:
         """Return ROUND as the cast that it is."""
         operand = self.number(node, self.read(node.this))
         given = node.args.get("decimals")
-        places = self.read(given).value if given is not None else 0  # type: ignore[union-attr]
+        constant = Literal(0, "int") if given is None else self.read(given)
+        places = constant.value if isinstance(constant, Literal) else None
         if node.args.get("truncate") or not isinstance(places, int) or not -MOST_DIGITS <= places <= 12:
             raise self.refuse(node, "ROUND needs a whole constant up to 12 as its number of decimal places")
         if operand.type == "null" or (operand.type == "double" and places < 0):
