@@ -44,6 +44,8 @@ def configuration(settings: Settings) -> dict[str, object]:
         "taskmanager.memory.jvm-overhead.max": "192m",
         # Slots of small jobs need few network buffers.
         "taskmanager.memory.network.max": "160m",
+        # Bounded jobs sort what they exchange, by default with 512 buffers each: ten take all there are.
+        "taskmanager.network.sort-shuffle.min-buffers": 64,
         "parallelism.default": 2,
         "io.tmp.dirs": str(state / "tmp"),
         "web.upload.dir": str(state / "uploads"),
