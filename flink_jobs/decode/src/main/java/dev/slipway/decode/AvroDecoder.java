@@ -98,7 +98,7 @@ final class AvroDecoder implements Decoder {
         }
         if (bytes.left() > 0) {
             keepId(record.get(rules.id().index()), row);
-            throw new Rejected(bytes.left() + " bytes after the avro record");
+            throw new Rejected("bytes after the avro record");
         }
         convert(record, writer, row);
     }
@@ -184,7 +184,7 @@ final class AvroDecoder implements Decoder {
             return new Rejected("not a record of " + schema);
         }
         if (bytes.left() > 0) {
-            return new Rejected(bytes.left() + " bytes after the avro record");
+            return new Rejected("bytes after the avro record");
         }
         Rejected found = null;
         for (EventSchema.Field field : rules.schema().fields()) {
