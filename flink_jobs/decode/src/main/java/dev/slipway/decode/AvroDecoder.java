@@ -100,7 +100,12 @@ final class AvroDecoder implements Decoder {
             keepId(record.get(rules.id().index()), row);
             throw new Rejected("bytes after the avro record");
         }
-        convert(record, writer, row);
+        try {
+            convert(record, writer, row);
+        } catch (RuntimeException e) { // a pair of schemas that nobody thought of stops no job
+            throw new Rejected(
+                    "schema id " + Integer.toUnsignedString(id) + " can't be read as the contract's: " + e.getMessage());
+        }
     }
 
     private void convert(GenericRecord record, WriterSchema writer, GenericRowData row) throws Rejected {
