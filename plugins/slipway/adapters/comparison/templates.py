@@ -56,7 +56,7 @@ class MeasurePart:
         # Values near the end of 128 bits are weighed as doubles: there the last digit decides nothing.
         share = (
             f"coalesce(TRY({delta} * {denominator} <= {numerator} * abs({left})),"
-            f" CAST({delta} AS DOUBLE) * {denominator} <= CAST({left} AS DOUBLE) * {numerator})"
+            f" CAST({delta} AS DOUBLE) * {denominator} <= abs(CAST({left} AS DOUBLE)) * {numerator})"
         )
         allowed = f"{delta} <= {absolute} OR {share}"
         return f"({left} IS DISTINCT FROM {right} AND NOT coalesce({allowed}, FALSE))"
