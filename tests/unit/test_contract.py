@@ -75,6 +75,21 @@ def test_a_mistake_is_refused_with_its_place(folder: Path, old: str, new: str, e
     assert expected in complaint(folder, old, new)
 
 
+@pytest.mark.parametrize("column", ["grain_key", "updated_through", "served_from"])
+@pytest.mark.parametrize(
+    ("part", "old", "new"),
+    [("grain", "carrier: carrier}", "{}: carrier}}"), ("measures", "seats: {sum", "{}: {{sum")],
+)
+def test_a_column_that_slipway_adds_to_rows_is_no_name(
+    folder: Path, part: str, old: str, new: str, column: str
+) -> None:
+    told = complaint(folder, old, new.format(column))
+    assert (
+        f"kpis.flights_daily.{part}.{column}: a KPI's rows have a column {column} of Slipway's own; give this one another name"
+        in told
+    )
+
+
 def test_a_key_that_stands_twice_is_refused(folder: Path) -> None:
     old = "    segments: [origin, carrier]"
     assert "flights.yaml:34:5: kpis.flights_daily.segments stands here twice" in complaint(

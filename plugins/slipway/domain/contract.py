@@ -16,6 +16,7 @@ from slipway.domain.avro import EventSchema
 from slipway.domain.avro import Field as EventField
 from slipway.domain.contract_file import Contract, Kpi, Measure, Observe
 from slipway.domain.evidence import Digest, digest_of
+from slipway.domain.names import ROW_COLUMNS
 from slipway.errors import Permanent
 
 if TYPE_CHECKING:  # the language of measures brings sqlglot: loaded when a KPI is compiled, not before
@@ -258,6 +259,14 @@ def _compile_kpi(name: str, kpi: Kpi, contract: Contract, known: Mapping[str, An
     from slipway.domain.measures import CompiledKpi, compile_grain
 
     here = ("kpis", name)
+    for part, columns in (("grain", kpi.grain), ("measures", kpi.measures)):
+        for column in columns:
+            if column in ROW_COLUMNS:
+                raise ContractError(
+                    (*here, part, column),
+                    f"a KPI's rows have a column {column} of Slipway's own; give this one another name "
+                    f"(reserved: {', '.join(ROW_COLUMNS)})",
+                )
     grain = []
     for column, text in kpi.grain.items():
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 GRAIN_KEY = "grain_key"
 """The key as text, a JSON array, in stream tables of KPIs whose grain may hold NULL; readers never see it."""
-
+ROW_COLUMNS = (GRAIN_KEY, "updated_through", "served_from")
+"""Columns that Slipway adds to a KPI's rows, in its stream tables or in the view that readers see."""
 
 REPLAY_HEADER = "slipway_replay_of"
 """Header of a record that was a dead letter: its partition and offset among those, as `2:17`."""

@@ -22,6 +22,7 @@ from slipway.domain.draft import Draft
 from slipway.domain.expressions import ExpressionError, field_columns
 from slipway.domain.inference import Guess, snake
 from slipway.domain.measures import Tolerance, compile_grain, compile_measure
+from slipway.domain.names import ROW_COLUMNS
 from slipway.domain.rendering import quoted, sql_type
 from slipway.errors import Permanent
 
@@ -213,7 +214,7 @@ def _column(base: str, taken: set[str]) -> str:
     """Return a column's name that the contract allows and that is not taken, and take it."""
     name = base[:36].strip("_") or "value"
     name = name if name[0].isalpha() else f"f_{name}"
-    name = f"{name}_value" if name in _RESERVED else name
+    name = f"{name}_value" if name in _RESERVED or name in ROW_COLUMNS else name
     found, number = name, 2
     while found in taken:
         found, number = f"{name}_{number}", number + 1
