@@ -128,7 +128,10 @@ def test_a_canary_task_marked_success_by_hand_does_not_help_either(armed: Contro
     with pytest.raises(Refused) as refused:
         cutover.switch(armed.migration, armed.world, RITA, "forced")
 
-    assert [blocker.code for blocker in refused.value.blockers] == ["canary_missing"]
+    (blocker,) = refused.value.blockers
+    assert blocker.code == "canary_missing"
+    assert blocker.seen == "readers of flights_daily get all from batch"
+    assert blocker.needed == "origin LGA from the stream, the rest from batch"
     assert served(armed) == {"batch"}
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from slipway.domain.contract_file import Observe
 from slipway.domain.evidence import Digest, Verdict
 from slipway.domain.gates import (
     Demands,
@@ -117,6 +118,21 @@ def test_each_reason_is_named_and_says_what_mends_it(facts: Facts, code: str) ->
 
     assert len(named) == 1
     assert all([named[0].what, named[0].seen, named[0].needed, named[0].fix])
+
+
+def test_an_incomplete_window_says_what_was_seen_and_what_a_whole_one_is() -> None:
+    lacking = ("2 of 5 closed days in a row have passed", "no month end is among them")
+    facts = found(window_complete=False, window_days=2, missing=lacking)
+    wanted = replace(READY.demands, observe=Observe(closed_days=5, including=("month_end",)))
+
+    (told,) = blockers(replace(facts, demands=wanted))
+
+    assert told.seen == "2 of 5 closed days in a row have passed; no month end is among them"
+    assert (
+        told.needed
+        == "5 closed days in a row that pass, a month end among them, and a closed row of every KPI"
+    )
+    assert "needed" not in told.seen
 
 
 def test_all_reasons_are_told_at_once() -> None:

@@ -329,7 +329,13 @@ def _lock_blockers(migration: Migration, world: World) -> list[Blocker]:
             return []
     except LockHeld as error:
         return [
-            Blocker("lock_held", "Something else works on this migration", str(error), "a free lock", "wait")
+            Blocker(
+                "lock_held",
+                "Something else works on this migration",
+                str(error),
+                "nobody else at work",
+                "wait until it has ended, then try again",
+            )
         ]
 
 
@@ -344,7 +350,11 @@ def _canary_blockers(migration: Migration, observed: Observed) -> list[Blocker]:
         if route.source is not Source.CANARY or _plain(route.canary) != last:
             return [
                 Blocker(
-                    "canary_missing", "The last canary step is not served", str(route.source), str(last), fix
+                    "canary_missing",
+                    "The last canary step is not served",
+                    f"readers of {route.kpi} get {_served(route.source, route.canary)}",
+                    _served(Source.CANARY, steps[-1]),
+                    fix,
                 )
             ]
     since = max(row.at for row in observed.journal)
@@ -352,7 +362,11 @@ def _canary_blockers(migration: Migration, observed: Observed) -> list[Blocker]:
     if soaked < soak:
         return [
             Blocker(
-                "canary_too_short", "The canary was not watched long enough", span(soaked), span(soak), fix
+                "canary_too_short",
+                "The canary was not watched long enough",
+                f"watched for {span(soaked)}",
+                span(soak),
+                fix,
             )
         ]
     return []
@@ -368,6 +382,11 @@ def _steps(migration: Migration, observed: Observed) -> list[str]:
         steps.append(f"switch {route.kpi} from {route.source} to revision {observed.facts.revision}, ")
         steps[-1] += f"days from {route.from_period} on (epoch {route.epoch} or later)"
     return steps
+
+
+def _served(source: Source, canary: Mapping[str, Sequence[str]]) -> str:
+    told = ", ".join(f"{name} {' '.join(values)}" for name, values in canary.items())
+    return f"{told} from the stream, the rest from batch" if source is Source.CANARY else f"all from {source}"
 
 
 def _plain(segments: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

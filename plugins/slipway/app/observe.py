@@ -129,6 +129,7 @@ def demands(migration: Migration) -> Demands:
         contract.gates.sign_offs,
         contract.owners,
         int(contract.events.traffic.peak_per_second * fresh.total_seconds()),
+        contract.gates.observe,
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
+from slipway.domain.contract_file import Observe
 from slipway.domain.evidence import Digest, Verdict
 from slipway.domain.states import Blocker, State
+from slipway.domain.window import spoken
 from slipway.errors import Permanent, Retryable
 
 COMING_BACK = frozenset({"CREATED", "INITIALIZING", "RESTARTING", "RUNNING"})
@@ -115,6 +117,7 @@ class Demands:
     sign_offs: Mapping[str, int]
     owners: Mapping[str, Sequence[str]]
     pending_at_most: int
+    observe: Observe = field(default_factory=Observe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +240,7 @@ def evidence_blockers(facts: Facts) -> list[Blocker]:
                 "contract_changed",
                 "The contract was edited after the evidence was made",
                 f"contract {short(newest.contract_digest)} in the evidence",
-                f"contract {short(facts.contract_digest)}",
+                f"evidence on contract {short(facts.contract_digest)}, as the file is now",
                 f"{reconcile}, or restore the file",
             )
         )
@@ -256,9 +259,9 @@ def evidence_blockers(facts: Facts) -> list[Blocker]:
             Blocker(
                 "window_incomplete",
                 "The observation window is not complete",
-                f"{newest.window_days} passing days in a row",
-                "; ".join(newest.missing) or "a complete window",
-                "wait for the next nights; a failing day has to pass first",
+                "; ".join(newest.missing) or f"{newest.window_days} passing days in a row",
+                _window(facts.demands.observe),
+                "wait for the next nights; a day that fails has to be mended or amended first",
             )
         )
     return found
@@ -290,7 +293,7 @@ def quorum_blockers(facts: Facts) -> list[Blocker]:
                 "quorum_incomplete",
                 f"The role {role} has not signed",
                 f"{len(signed)} of {needed}" + (f" ({', '.join(signed)})" if signed else ""),
-                f"{needed} of role {role}",
+                f"{needed} {'person' if needed == 1 else 'people'} of role {role}",
                 f"{' or '.join(others)} signs the newest evidence on the page Slipway"
                 if others
                 else f"name somebody other than the requester as {role} in the contract's owners",
@@ -320,7 +323,11 @@ def live_blockers(facts: Facts) -> list[Blocker]:
     if live is None:
         return [
             Blocker(
-                "not_measured", "Job and batch side were not looked at", "nothing", "a look now", "try again"
+                "not_measured",
+                "Job and batch side were not looked at",
+                "no figures of this moment",
+                "the job's state and lag, and the batch side's newest day",
+                "try again",
             )
         ]
     found: list[Blocker] = []
@@ -358,6 +365,17 @@ def live_blockers(facts: Facts) -> list[Blocker]:
         for what in live.under_way
     ]
     return found
+
+
+def _window(observe: Observe) -> str:
+    """Return the whole window in words; kinds are those of gates.observe.including."""
+    among = [f"a {kind.replace('_', ' ')}" for kind in observe.including]
+    days = (
+        f"{observe.closed_days} closed days in a row that pass"
+        if observe.closed_days > 1
+        else "a closed day that passes"
+    )
+    return ", ".join([days, *(f"{one} among them" for one in among)]) + ", and a closed row of every KPI"
 
 
 def _not_running(facts: Facts, live: Live) -> Blocker:
@@ -424,8 +442,8 @@ def _stale(facts: Facts, kpi: str, through: date | None) -> Blocker:
     return Blocker(
         "batch_fallback_stale",
         f"batch.{kpi}, which readers would fall back to, is behind",
-        f"days until {through}" if through else "no rows",
-        f"days until {closed}" if closed else "rows",
+        f"rows through {spoken(through)}" if through else "no rows",
+        f"rows through {spoken(closed)}" if closed else "rows",
         f"trigger {facts.migration}.baseline",
     )
 

@@ -14,6 +14,7 @@ from slipway.domain.gates import (
     quorum_blockers,
 )
 from slipway.domain.states import Blocker, State
+from slipway.domain.window import spoken
 
 RAIL = (
     State.DRAFT,
@@ -69,7 +70,9 @@ def passed_after_switch(facts: Facts) -> list[Blocker]:
     newest, before = facts.newest, facts.switched_through
     fix = f"wait for the next night's {facts.migration}.reconcile"
     if newest is None or newest.closed_through is None:
-        return [Blocker("no_evidence", "Nothing has been reconciled", "nothing", "a PASS", fix)]
+        return [
+            Blocker("no_evidence", "Nothing has been reconciled", "no reconciliation", "one that passed", fix)
+        ]
     if newest.verdict is not Verdict.PASS:
         return [
             Blocker("evidence_not_pass", "The days after the switch do not pass", newest.verdict, "PASS", fix)
@@ -79,8 +82,8 @@ def passed_after_switch(facts: Facts) -> list[Blocker]:
             Blocker(
                 "not_reconciled_since",
                 "No day after the switch has been reconciled yet",
-                f"closed through {newest.closed_through}",
-                f"a day after {before}",
+                f"days closed through {spoken(newest.closed_through)}",
+                f"a closed day after {spoken(before)}" if before else "a closed day after the switch",
                 fix,
             )
         ]

@@ -57,10 +57,11 @@ def observed(
         run = []
     breaker = (walked[-1] if walked else (closed_through or date.min) + timedelta(days=1)) - timedelta(days=1)
     if len(run) < observe.closed_days:
-        lacking = observe.closed_days - len(run)
+        many = observe.closed_days > 1
         missing.append(
-            f"{len(run)} of {observe.closed_days} closed days in a row have passed; {lacking} more"
-            f" {'is' if lacking == 1 else 'are'} needed"
+            f"{len(run)} of {observe.closed_days} closed days in a row have passed"
+            if many
+            else "no closed day has passed"
         )
         if night not in (Verdict.ERROR, Verdict.INCONCLUSIVE) and verdicts.get(breaker) is Verdict.FAIL:
             missing.append(f"{spoken(breaker)} does not pass and breaks the run")
