@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from slipway.adapters.contracts import load_migration
 from slipway.adapters.key_samples import from_file
 from slipway.app.explain import explain
 from slipway.domain import derive
+from slipway.domain.closing import closes
 from slipway.domain.contract import Migration
+from slipway.domain.contract_file import Observe
+from slipway.domain.looking_back import enough_days, fewest_days
 from slipway.domain.risks import risks
 from slipway.domain.skew import KeySample, murmur2, partition_of, skew
 from slipway.errors import Permanent
@@ -140,6 +144,69 @@ def test_each_risk_goes_when_its_key_is_set(flights: Migration) -> None:
     alone = replace(flights, contract=flights.contract.model_copy(update={"owners": owners}))
     assert "owners" in about(alone) and "owners" not in about(flights)
     assert "Kafka cluster" in about(flights, 1) and "Kafka cluster" not in about(flights, 3)
+
+
+def by_grain(
+    flights: Migration, function: str, back: int, closed_days: int = 5, including: tuple[str, ...] = ()
+) -> Migration:
+    looking = changed(changed(flights, "parity", reconcile_back=timedelta(days=back)), "gates")
+    observe = Observe(closed_days=closed_days, including=including)  # type: ignore[arg-type]
+    gates = looking.contract.gates.model_copy(update={"observe": observe})
+    kpi = flights.kpis["flights_daily"]
+    kpis = {"flights_daily": replace(kpi, time=replace(kpi.time, function=function))}
+    return replace(looking, contract=looking.contract.model_copy(update={"gates": gates}), kpis=kpis)
+
+
+@pytest.mark.parametrize(
+    ("function", "back", "closed_days", "including", "about"),
+    [
+        ("day", 5, 5, (), {}),
+        ("day", 4, 5, (), {"gates.observe": ("never", "5d")}),
+        ("day", 14, 5, ("month_end",), {"gates.observe": ("on some nights only", "31d")}),
+        ("day", 31, 5, ("month_end",), {}),
+        ("week", 14, 2, (), {}),
+        ("week", 13, 2, (), {"gates.observe": ("on some nights only", "14d")}),
+        ("week", 7, 2, (), {"gates.observe": ("never", "14d")}),
+        ("week", 6, 1, (), {"parity.reconcile_back": ("by week", "7d"), "gates.observe": ("some nights", "7d")}),
+        ("week", 40, 2, ("month_end",), {"gates.observe.including": ("Sunday", "leave month_end out")}),
+        ("month", 14, 1, (), {"parity.reconcile_back": ("by month", "31d"), "gates.observe": ("some nights", "31d")}),
+        ("month", 28, 2, (), {"parity.reconcile_back": ("by month", "31d"), "gates.observe": ("never", "62d")}),
+        ("month", 62, 2, ("month_end",), {}),
+    ],
+)  # fmt: skip
+def test_looking_back_too_little_for_what_the_gate_waits_for_is_a_risk(
+    flights: Migration,
+    function: str,
+    back: int,
+    closed_days: int,
+    including: tuple[str, ...],
+    about: dict[str, tuple[str, str]],
+) -> None:
+    mine = ("parity.reconcile_back", "gates.observe", "gates.observe.including")
+    found = {
+        risk.about: risk
+        for risk in risks(by_grain(flights, function, back, closed_days, including))
+        if risk.about in mine and "need be seen" not in risk.what
+    }
+
+    assert found.keys() == about.keys()
+    for key, (what, closed_by) in about.items():
+        assert what in found[key].what and closed_by in found[key].closed_by
+
+
+def test_what_is_called_enough_lets_every_night_hold_the_window(flights: Migration) -> None:
+    for function, closed_days in itertools.product(("day", "week", "month"), (1, 2, 3, 5)):
+        asked = by_grain(flights, function, 1, closed_days)
+        enough, fewest = enough_days(asked), fewest_days(asked)
+        kpi = asked.kpis["flights_daily"]
+        loud = [closes(kpi.time, date(2024, 1, 1) + timedelta(days=n)) for n in range(1600)]
+        held = {
+            back: [sum(loud[n - back : n]) for n in range(back, 1600)]
+            for back in (enough, enough - 1, fewest, fewest - 1)
+        }
+
+        assert min(held[enough]) >= closed_days > min(held[enough - 1])
+        assert max(held[fewest]) >= closed_days > max(held[fewest - 1])
 
 
 def test_explain_prints_tables_or_data(capsys: pytest.CaptureFixture[str]) -> None:

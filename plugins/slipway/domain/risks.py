@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from slipway.domain import derive
 from slipway.domain.contract import Migration
+from slipway.domain.looking_back import enough_days, enough_for, fewest_days
 from slipway.domain.spans import spoken_span
 from slipway.domain.tree import columns
 
@@ -30,6 +31,7 @@ def risks(migration: Migration, brokers: int | None = None) -> tuple[Risk, ...]:
         *_identity(migration),
         *_numbers(migration),
         *_keeping(migration),
+        *_looking_back(migration),
         *_people(migration),
         *_cluster(brokers),
     )
@@ -155,6 +157,43 @@ def _keeping(migration: Migration) -> Iterator[Risk]:
             "schema",
             f"{fields} (pii) is masked where it is shown, but lies in topic, bronze and silver as it came",
             "short retentions, access by role; or leave it out of the event",
+        )
+
+
+def _looking_back(migration: Migration) -> Iterator[Risk]:
+    parity, observe = migration.contract.parity, migration.contract.gates.observe
+    back, enough = parity.reconcile_back.days, enough_days(migration)
+    seen = spoken_span(parity.reconcile_back)
+    for name, kpi in migration.kpis.items():
+        if back < enough_for(kpi.time):
+            yield Risk(
+                "parity.reconcile_back",
+                f"{name} is by {kpi.time.function}, and a row that closed is looked at for {seen} only: on the "
+                "other nights none of its rows is compared, and nothing is proven of it",
+                f"reconcile_back: {enough_for(kpi.time)}d",
+            )
+    days = f"{observe.closed_days} closed days in a row" if observe.closed_days > 1 else "a closed day"
+    if back < fewest_days(migration):
+        yield Risk(
+            "gates.observe",
+            f"a night looks back {seen}, which never holds {days} with which rows close: the gate stays "
+            "closed",
+            f"parity.reconcile_back: {enough}d, or fewer closed_days",
+        )
+    elif back < enough:
+        among = "".join(f", a {kind.replace('_', ' ')} among them" for kind in observe.including)
+        yield Risk(
+            "gates.observe",
+            f"a night looks back {seen}, which holds {days} with which rows close{among} on some nights "
+            "only: on the others the gate is closed",
+            f"parity.reconcile_back: {enough}d",
+        )
+    if observe.including and all(kpi.time.function == "week" for kpi in migration.kpis.values()):
+        yield Risk(
+            "gates.observe.including",
+            "all rows are by week and close on a Sunday, which is seldom the end of a month: the gate "
+            "waits for one that is",
+            "leave month_end out",
         )
 
 
