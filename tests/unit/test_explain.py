@@ -157,6 +157,10 @@ def by_grain(
     return replace(looking, contract=looking.contract.model_copy(update={"gates": gates}), kpis=kpis)
 
 
+def coarse(function: str, days: int) -> dict[str, tuple[str, str]]:
+    return {"parity.reconcile_back": (f"by {function}", f"{days}d")}
+
+
 @pytest.mark.parametrize(
     ("function", "back", "closed_days", "including", "about"),
     [
@@ -167,10 +171,10 @@ def by_grain(
         ("week", 14, 2, (), {}),
         ("week", 13, 2, (), {"gates.observe": ("on some nights only", "14d")}),
         ("week", 7, 2, (), {"gates.observe": ("never", "14d")}),
-        ("week", 6, 1, (), {"parity.reconcile_back": ("by week", "7d"), "gates.observe": ("some nights", "7d")}),
+        ("week", 6, 1, (), {**coarse("week", 7), "gates.observe": ("some nights", "7d")}),
         ("week", 40, 2, ("month_end",), {"gates.observe.including": ("Sunday", "leave month_end out")}),
-        ("month", 14, 1, (), {"parity.reconcile_back": ("by month", "31d"), "gates.observe": ("some nights", "31d")}),
-        ("month", 28, 2, (), {"parity.reconcile_back": ("by month", "31d"), "gates.observe": ("never", "62d")}),
+        ("month", 14, 1, (), {**coarse("month", 31), "gates.observe": ("some nights", "31d")}),
+        ("month", 28, 2, (), {**coarse("month", 31), "gates.observe": ("never", "62d")}),
         ("month", 62, 2, ("month_end",), {}),
     ],
 )  # fmt: skip

@@ -168,8 +168,8 @@ def _looking_back(migration: Migration) -> Iterator[Risk]:
         if back < enough_for(kpi.time):
             yield Risk(
                 "parity.reconcile_back",
-                f"{name} is by {kpi.time.function}, and a row that closed is looked at for {seen} only: on the "
-                "other nights none of its rows is compared, and nothing is proven of it",
+                f"{name} is by {kpi.time.function}, and a row that closed is looked at for {seen} only: on "
+                "the other nights none of its rows is compared, and nothing is proven of it",
                 f"reconcile_back: {enough_for(kpi.time)}d",
             )
     days = f"{observe.closed_days} closed days in a row" if observe.closed_days > 1 else "a closed day"
