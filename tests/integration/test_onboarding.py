@@ -9,19 +9,25 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
+import psycopg
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from slipway import cli
 from slipway.adapters.contracts import load_migration
+from slipway.adapters.dbt import DbtBaseline
 from slipway.adapters.onboarding import sampling
 from slipway.errors import Permanent
+from slipway.ports import BaselineRun
 from tests.stack import Stack
 
 REPO = Path(__file__).parents[2]
+NIGHT = datetime(2026, 1, 7, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -104,3 +110,49 @@ def test_dbt_parses_the_project_with_drafts_in_it(home: Path) -> None:
     nodes = set(json.loads((home / "target" / "manifest.json").read_text())["nodes"])
     wanted = {"shop_daily", "shop_events", "punctuality_daily"}
     assert {f"model.slipway.{name}" for name in wanted} <= nodes
+
+
+@pytest.fixture
+def warehouse(stack: Stack) -> Iterator[dict[str, str]]:
+    """Libpq parameters of a database of its own, whose ops.shop_events holds one event more each time."""
+    name, found = f"onboarding_{uuid.uuid4().hex[:8]}", stack.conn("warehouse")
+    with stack.postgres("postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} OWNER slipway_warehouse")
+    server = {"host": found["host"], "port": str(found["port"]), "user": found["login"]}
+    server |= {"password": found["password"], "dbname": name}
+    with psycopg.connect(**server, autocommit=True) as connection:
+        connection.execute(
+            "CREATE SCHEMA ops; CREATE TABLE ops.shop_events AS SELECT 'e1' AS event_id, 'o1' AS order_id,"
+            " 'paid' AS kind, 9.95 AS amount, timestamptz '2026-01-05T08:00Z' AS happened_at,"
+            " timestamptz '2026-01-05T08:00Z' AS arrived_at"
+        )
+    yield server
+    with stack.postgres("postgres", autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_dbt_builds_a_draft_again_and_again_and_a_bare_max_of_money_is_why_it_casts(
+    home: Path, warehouse: dict[str, str]
+) -> None:
+    sample = home / "sample.jsonl"
+    rows = [{**json.loads(event(n)), "amount": f"{n}.50"} for n in range(40)]
+    sample.write_text("\n".join(map(json.dumps, rows)))
+    assert cli.main(["init", "shop", "--from-file", str(sample)]) == cli.DONE
+    journal = REPO / "include" / "sql" / "batch" / "slipway_run.sql"
+    dbt = DbtBaseline(home / "dbt_project", warehouse, journal, home / "work")
+
+    def built() -> BaselineRun:
+        return dbt.build("shop", NIGHT, dbt.begin("shop", NIGHT, NIGHT, NIGHT, "ana"))
+
+    assert [built().ok, built().ok] == [True, True]
+    with psycopg.connect(**warehouse) as connection:
+        row = connection.execute("SELECT events, amount_total FROM batch.shop_daily").fetchone()
+    assert row == (1, Decimal("9.95"))
+
+    model = home / "dbt_project" / "models" / "shop" / "shop_daily.sql"
+    drafted = model.read_text()
+    (cast,) = [line for line in drafted.splitlines() if line.endswith("as amount_total,")]
+    model.write_text(drafted.replace(cast, "    sum(amount) as amount_total,"))
+    assert not built().ok
+    model.write_text(drafted.replace(cast, "    cast(sum(amount) as numeric(38, 2)) as amount_total,"))
+    assert built().ok

@@ -200,6 +200,20 @@ def everything(home: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
 
+def test_a_drafted_sum_of_money_is_cast_to_the_type_that_dbt_is_told(home: Path) -> None:
+    written(home).write(drafted([order(number) for number in range(30)]))
+    folder = home / "dbt_project" / "models" / "orders"
+    (model,) = [one for one in yaml.safe_load((folder / "orders.yml").read_text())["models"]
+                if one["name"] == "orders_daily"]  # fmt: skip
+    types = {column["name"]: column["data_type"] for column in model["columns"]}
+    selected = (folder / "orders_daily.sql").read_text()
+
+    assert types["amount_total"] == "numeric(38,2)"
+    for column in ("amount_total", "price_total", "quantity_total"):
+        (line,) = [one for one in selected.splitlines() if one.rstrip(",").endswith(f" as {column}")]
+        assert line.strip().startswith("CAST(") and f" AS {types[column]}) as {column}" in line
+
+
 def test_files_that_are_there_are_never_overwritten(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = sample_file(home, [order(n) for n in range(5)])
     assert cli.main(["init", "orders", "--from-file", str(path)]) == cli.DONE
