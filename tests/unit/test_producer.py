@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -191,6 +192,30 @@ def test_a_full_queue_makes_the_caller_wait() -> None:
 
     assert made.publish(Event("Status", GOOD)).ok
     assert made.counters.waited == 1
+
+
+def test_what_kafka_refuses_or_never_answers_has_failed_and_the_rest_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publishing, "_GRACE", 0.0)
+    made = EventProducer([migration()], {**NOWHERE, "delivery.timeout.ms": 50}, now=lambda: ARRIVED / 1000)
+    client = client_of(made)
+
+    def answer(seconds: float) -> int:
+        if client.waiting:
+            (first, message), (second, _), _ = client.waiting
+            first(None, message)
+            second(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), None)
+            client.waiting.clear()
+        return 1
+
+    monkeypatch.setattr(client, "flush", answer)
+    results = made.publish_batch([Event("Status", GOOD)] * 3)
+
+    assert [result.status for result in results] == ["delivered", "failed", "failed"]
+    assert [result.retriable for result in results] == [False, False, True]
+    assert results[2].error == "not confirmed within 0 s"
+    assert (made.counters.delivered, sum(made.counters.failed.values())) == (1, 2)
 
 
 def test_what_was_sent_without_waiting_is_told_later() -> None:

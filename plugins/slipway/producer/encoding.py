@@ -35,7 +35,7 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NUL = b"\\u0000"
+_ESCAPE, _NUL = ord("\\"), b"\\u0000"
 
 
 class NotPlain(Exception):
@@ -112,13 +112,18 @@ class Encoding:
 
     def _quickly(self, event: Mapping[str, Any], latest: datetime) -> Encoded:
         found = _convert(event, self._struct)
-        instant = self._time_of(found)
-        if instant > latest or instant < _EARLIEST or not _same_in_text(event[self._time], instant):
+        instant, given = self._time_of(found), event[self._time]
+        if not _EARLIEST <= instant <= latest:
+            raise NotPlain
+        if given is instant:
+            if instant.tzinfo is not UTC:
+                raise NotPlain
+        elif len(given) != 20 or given[19] != "Z" or given[10] != "T":
             raise NotPlain
         if self._others:
             self._check_others(event, found)
-        value = self._write_struct(found)
-        if _NUL in value:
+        value: bytes = self._write_struct(found)
+        if _ESCAPE in value and _NUL in value:  # a byte is found five times faster than a text
             raise NotPlain
         if not self._plain_key:
             return self._composite_key(found), value

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from types import MethodType, TracebackType
+from typing import Any, Literal, Self, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -112,31 +112,36 @@ class EventProducer:
         routes = {name: self.route(name) for name in {event.type for event in events}}
         results: list[Result | None] = [None] * len(events)
         arrived_at = self._millis()
-        latest = {name: route.encoding.latest(arrived_at) for name, route in routes.items()}
-        send, done = self._producer.produce, _delivered
-        poll, unconfirmed = self._producer.poll, 0
+        ways = {
+            name: (
+                route,
+                route.topic,
+                route.encoding.encode,
+                route.encoding.latest(arrived_at),
+                _delivery(results, route.topic),
+            )
+            for name, route in routes.items()
+        }
+        send, poll, unconfirmed = self._producer.produce, self._producer.poll, 0
         for index, event in enumerate(events):
-            route = routes[event.type]
+            route, topic, encode, latest, delivered = ways[event.type]
             if route.from_producer or event.at is not None:
                 self._send(route, event, arrived_at, partial(_put, results, index))
                 continue
             try:
-                key, value = route.encoding.encode(event.value, arrived_at, latest[event.type])
+                key, value = encode(event.value, arrived_at, latest)
             except Refused as refused:
                 self._refuse(route, event, str(refused), arrived_at, partial(_put, results, index))
                 continue
+            done = MethodType(delivered, index)  # half the cost of a partial
             try:
-                send(route.topic, value, key, on_delivery=partial(done, results, index))
+                send(topic, value, key, on_delivery=done)
             except (BufferError, KafkaException):
-                self._enqueue(route.topic, value, key, partial(done, results, index), None, None)
+                self._enqueue(topic, value, key, done, None, None)
             unconfirmed += 1
             if unconfirmed % 512 == 0:
                 poll(0)
-        self._await(lambda: None in results)
-        missing = Result("failed", error=f"not confirmed within {self.patience:.0f} s", retriable=True)
-        found = [missing if result is None else result for result in results]
-        self._count(found)
-        return found
+        return self._answered(results)
 
     def send(self, event: Event, on_result: OnResult | None = None) -> None:
         """Publish one event without waiting; on_result is called from a later call of the producer.
@@ -146,7 +151,7 @@ class EventProducer:
         route = self.route(event.type)
 
         def told(result: Result) -> None:
-            self._count([result])
+            self._count(int(result.ok), () if result.ok else (result,))
             if on_result is not None:
                 on_result(result)
 
@@ -232,15 +237,22 @@ class EventProducer:
                 on_delivery(error.args[0], None)
                 return
 
-    def _await(self, missing: Callable[[], bool]) -> None:
+    def _answered(self, results: list[Result | None]) -> list[Result]:
+        """Wait until no result is missing, or Kafka has had the time to give up; count them."""
         deadline = time.monotonic() + self.patience + _GRACE
-        while missing() and time.monotonic() < deadline:
+        others = [result for result in results if result is None or result.status != "delivered"]
+        while None in others and time.monotonic() < deadline:
             self._producer.flush(0.5)
+            others = [result for result in results if result is None or result.status != "delivered"]
+        missing = Result("failed", error=f"not confirmed within {self.patience:.0f} s", retriable=True)
+        self._count(len(results) - len(others), [result or missing for result in others])
+        if None in others:
+            return [missing if result is None else result for result in results]
+        return cast(list[Result], results)
 
-    def _count(self, results: Sequence[Result]) -> None:
-        others = [result for result in results if result.status != "delivered"]
+    def _count(self, delivered: int, others: Iterable[Result]) -> None:
         with self._lock:
-            self.counters.delivered += len(results) - len(others)
+            self.counters.delivered += delivered
             for result in others:
                 if result.status == "failed":
                     self.counters.failed[result.error] += 1
@@ -260,19 +272,22 @@ def _put(results: list[Result | None], index: int, result: Result) -> None:
     results[index] = result
 
 
-def _delivered(
-    results: list[Result | None], index: int, error: KafkaError | None, message: Message | None
-) -> None:
-    if error is None and message is not None:  # written out, for it is done for each event of a batch
-        results[index] = Result(
-            "delivered",
-            message.topic(),  # type: ignore[arg-type]  # a delivered record has its place
-            message.partition(),  # type: ignore[arg-type]
-            message.offset(),  # type: ignore[arg-type]
-            message.timestamp()[1],
-        )
-    else:
-        results[index] = _failed("", error)
+def _delivery(results: list[Result | None], topic: str) -> Callable[..., None]:
+    """Return what puts Kafka's answer for a record of the topic into its place among the results."""
+
+    def delivered(index: int, error: KafkaError | None, message: Message | None) -> None:
+        if error is None and message is not None:  # written out, for it is done for each event of a batch
+            results[index] = Result(
+                "delivered",
+                topic,
+                message.partition(),  # type: ignore[arg-type]  # a delivered record has its place
+                message.offset(),  # type: ignore[arg-type]
+                message.timestamp()[1],
+            )
+        else:
+            results[index] = _failed("", error)
+
+    return delivered
 
 
 def _told(
