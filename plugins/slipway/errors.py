@@ -1,5 +1,7 @@
 """The one tree of errors: what may be tried again, and what a person must mend first."""
 
+import re
+
 
 class SlipwayError(Exception):
     """Base of every error that Slipway raises on purpose."""
@@ -18,5 +20,8 @@ class Permanent(SlipwayError):
 
 
 def why(error: Exception) -> str:
-    """Return an error of the operating system in its words, without number and path; any other as it is."""
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    """Return an error in words: of the operating system without number and path, of others the first line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    first = str(error).strip().partition("\n")[0].rstrip("\r:;. ")
+    return re.sub(r"\[Errno -?\d+\] ", "", first)

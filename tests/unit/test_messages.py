@@ -29,11 +29,12 @@ from slipway.ports import TopicSpec
 from slipway.producer.settings import settings
 from tests.decoder_cases import cases
 from tests.fakes.deploying import OPERATOR, Yard
+from tests.unit import message_scenes
 
 REPO = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden" / "messages.md"
 MIGRATIONS = REPO / "include" / "migrations"
-HEAD = """# Every message that a person can meet before anything runs
+HEAD = """# Every message that a person can meet when something is not right
 Made and compared by tests/unit/test_messages.py; `SLIPWAY_GOLDEN=write` writes it anew. Read what you change:
 what was seen, what was expected, what to do.
 """
@@ -339,7 +340,10 @@ def written(parts: dict[str, Any]) -> str:
 
 
 def test_every_message_is_as_people_have_read_it(
-    capsys: pytest.CaptureFixture[str], home: Path, tmp_path_factory: pytest.TempPathFactory
+    capsys: pytest.CaptureFixture[str],
+    home: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = written(
         {
@@ -351,7 +355,11 @@ def test_every_message_is_as_people_have_read_it(
             "Plan and apply": provisioning(tmp_path_factory.mktemp("yards")),
             "Why a record is no event (dead letters, the producer)": reasons(),
             "The command line": commands(capsys, home),
-            "The producer library": client(),
+            "The producer library": (*client(), *message_scenes.publishing_events(monkeypatch)),
+            "Dead letters (`slipway dlq`)": message_scenes.dead_letters(capsys, monkeypatch, home),
+            "Why readers are not moved yet (status, the page, the DAG cutover)": message_scenes.gates(),
+            "Cutover and sign-offs refused": message_scenes.cutting_over(),
+            "A system is away": message_scenes.away(capsys, monkeypatch),
         }
     )
     if os.environ.get("SLIPWAY_GOLDEN") == "write":

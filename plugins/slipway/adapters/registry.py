@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from slipway.errors import Permanent, Retryable
+from slipway.errors import Permanent, Retryable, why
 
 CONTENT = "application/vnd.schemaregistry.v1+json"
 
@@ -71,7 +71,7 @@ class SchemaRegistry:
         try:
             answer = self._http.request(method, path, content=json.dumps(body) if body else None)
         except httpx.TransportError as error:
-            raise Retryable(f"the schema registry does not answer: {error}; is it up?") from error
+            raise Retryable(f"the schema registry does not answer: {why(error)}; is it up?") from error
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
         if answer.status_code == httpx.codes.CONFLICT:

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-from slipway.errors import Retryable
+from slipway.errors import Retryable, why
 from slipway.ports import BatchRun
 
 
@@ -64,7 +64,8 @@ class WarehouseFacts:
                 connection.read_only = True
                 yield connection
         except psycopg.OperationalError as error:
+            where = f"{self._server['host']}:{self._server['port']}"
             raise Retryable(
-                f"the warehouse at {self._server['host']}:{self._server['port']} does not answer: {error};"
+                f"the warehouse at {where} does not answer: {why(error)};"
                 " check that Postgres runs and what the connection slipway_warehouse says"
             ) from error

@@ -88,12 +88,14 @@ class Replayed:
     refused: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
-        verb = "would be sent" if self.dry_run else "were sent"
-        lines = [f"{len(self.sent)} dead letters of {self.migration} {verb} to the topic again"]
+        many = len(self.sent) != 1
+        verb = "would be sent" if self.dry_run else "were sent" if many else "was sent"
+        letters = "dead letters" if many else "dead letter"
+        lines = [f"{len(self.sent)} {letters} of {self.migration} {verb} to the topic again"]
         if self.settled:
             lines.append(f"{len(self.settled)} were sent by an earlier call, which is recorded now")
         if self.already:
-            lines.append(f"{self.already} had been sent before and are left alone")
+            lines.append(f"{self.already} had been sent before, and left alone now")
         why = Counter(_general(reason) for _, reason in self.refused)
         lines += [f"{count} would be refused again: {reason}" for reason, count in why.most_common()]
         return "\n".join(lines)

@@ -58,6 +58,9 @@ def _list(migration: Migration, given: argparse.Namespace) -> int:
     if given.json:
         print_json([asdict(group) for group in groups])
         return DONE
+    if not groups:
+        print(f"{migration.name} has no such dead letters")
+        return DONE
     print_table(
         ("records", "sent again", "stage", "first", "last", "such as", "reason"),
         [
@@ -129,7 +132,7 @@ def _raw(value: bytes | None) -> str:
 def _replay(migration: Migration, given: argparse.Namespace) -> int:
     from slipway.app import dead_letters
 
-    value = given.value_file.read_bytes() if given.value_file else None
+    value = _content(given.value_file) if given.value_file else None
     done = dead_letters.replay(
         migration,
         _wanted(given),
@@ -148,6 +151,13 @@ def _replay(migration: Migration, given: argparse.Namespace) -> int:
     return NO if done.refused and not done.sent else DONE
 
 
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Permanent(f"the value {path} can't be read: {error.strerror}") from error
+
+
 def _wanted(given: argparse.Namespace) -> Wanted:
     from slipway.app.dead_letters import Wanted
 
@@ -155,7 +165,11 @@ def _wanted(given: argparse.Namespace) -> Wanted:
 
 
 def _instant(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        told = f"{text!r} is no instant; write it as 2026-11-20T00:00Z"
+        raise argparse.ArgumentTypeError(told) from error
     if found.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{text!r} has no zone; end it with Z, or with an offset")
     return found.astimezone(UTC)

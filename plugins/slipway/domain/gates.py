@@ -41,7 +41,7 @@ def passing(found: Sequence[Blocker]) -> bool:
 
 def _reasons(found: Sequence[Blocker]) -> str:
     lines = [f"{b.what}: seen {b.seen}; needed {b.needed}. To do: {b.fix} [{b.code}]" for b in found]
-    return "\n  - ".join([f"{len(lines)} reason(s):", *lines])
+    return "\n  - ".join([f"{len(lines)} reason{'s' if len(lines) > 1 else ''}:", *lines])
 
 
 class Evidence(Protocol):

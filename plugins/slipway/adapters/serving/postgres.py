@@ -18,7 +18,7 @@ from slipway.domain import names
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest
 from slipway.domain.measures import CompiledKpi
-from slipway.errors import Permanent, Retryable
+from slipway.errors import Permanent, Retryable, why
 from slipway.ports import (
     Actor,
     EpochMoved,
@@ -66,7 +66,7 @@ class PostgresServing:
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             where = f"{self._server.get('host')}:{self._server.get('port')}"
             raise Retryable(
-                f"the warehouse at {where} can't be reached: {str(error).strip()}; "
+                f"the warehouse at {where} can't be reached: {why(error)}; "
                 "check the connection slipway_warehouse and its Postgres"
             ) from error
         except errors.UndefinedTable as error:
