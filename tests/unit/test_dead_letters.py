@@ -133,7 +133,7 @@ def test_a_dry_run_sends_and_records_nothing(case: Case) -> None:
 
     found = dead_letters.replay(case.migration, ALL, "", case.world, RITA, dry_run=True)
 
-    assert found.sent == ("0:0",) and "1 dead letters of cases would be sent" in str(found)
+    assert found.sent == ("0:0",) and "1 dead letter of cases would be sent" in str(found)
     assert case.raw() == [] and case.ledger.replays("cases") == []
 
 
