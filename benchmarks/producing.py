@@ -34,6 +34,7 @@ from slipway.adapters.kafka import KafkaTopics
 from slipway.domain.contract import Migration
 from slipway.ports import TopicSpec
 from slipway.producer import Event, EventProducer, Result
+from slipway.producer.encoding import Encoding
 from slipway.producer.settings import Profile, settings
 
 REPO = Path(__file__).parents[1]
@@ -135,6 +136,19 @@ def ours(migration: Migration, events: Sequence[Event], config: dict[str, str], 
     return spent
 
 
+def encoded(migration: Migration, events: Sequence[Event]) -> Sent:
+    """Check, key and encode the events as the producer does, and send nothing."""
+    encoding = Encoding(migration, None, lambda fields: None)
+    arrived_at = int(time.time() * 1000)
+    latest = encoding.latest(arrived_at)
+
+    def work() -> None:
+        for one in events:
+            encoding.encode(one.value, arrived_at, latest)
+
+    return timed(work)
+
+
 def _all(results: Sequence[Result]) -> None:
     assert all(result.ok for result in results)
 
@@ -186,6 +200,7 @@ def main() -> int:
                 "bare, told": partial(bare, topic, records, config, "errors"),
                 "bare, with places": partial(bare, topic, records, config, "places"),
                 "slipway.producer": partial(ours, migration, events, kafka, profile),
+                "  its encoding alone": partial(encoded, migration, events),
             }
             found: dict[str, list[Sent]] = {name: [] for name in ways}
             for turn in range(given.rounds + 1):
@@ -196,7 +211,7 @@ def main() -> int:
             print(f"profile {profile}")
             for name, spents in found.items():
                 print(told(name, given.events, spents))
-            for name in [name for name in ways if name != "slipway.producer"]:
+            for name in [name for name in ways if name.startswith("bare")]:
                 print(beside(name, found["slipway.producer"], found[name]))
     finally:
         admin = AdminClient(dict(kafka))
