@@ -97,7 +97,7 @@ def _numbers(migration: Migration) -> Iterator[Risk]:
                 yield Risk(
                     f"kpis.{name}.grain.{part.name}",
                     "it may be null, and such events make a row of their own with a null key",
-                    "make the field required, or COALESCE it in the batch model and here",
+                    "make the field required; or see that the batch model keeps such rows, with the key null",
                 )
         for measure in kpi.measures:
             here = f"kpis.{name}.measures.{measure.name}"
