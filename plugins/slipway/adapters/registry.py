@@ -13,6 +13,9 @@ from slipway.errors import Permanent, Retryable, why
 
 CONTENT = "application/vnd.schemaregistry.v1+json"
 
+NO_SUBJECT, NO_SCHEMA, NO_LEVEL = 40401, 40403, 40408
+"""Error codes of the API; a 404 without one of them comes from a server, or a path, that is no registry."""
+
 
 class SchemaRegistry:
     """The registry below a base URL, such as http://host:port/apis/ccompat/v7."""
@@ -26,7 +29,7 @@ class SchemaRegistry:
 
     def compatibility(self, subject: str) -> str | None:
         """Return the level that was set on the subject itself; None when it follows the global one."""
-        found = self._ask("GET", f"/config/{quote(subject, safe='')}")
+        found = self._ask("GET", f"/config/{quote(subject, safe='')}", absent=(NO_SUBJECT, NO_LEVEL))
         return None if found is None else str(found["compatibilityLevel"])
 
     def set_compatibility(self, subject: str, level: str) -> None:
@@ -53,7 +56,8 @@ class SchemaRegistry:
 
     def identify(self, subject: str, schema: str) -> int | None:
         """Return the id under which the subject holds this very schema; None when it does not."""
-        found = self._ask("POST", f"/subjects/{quote(subject, safe='')}", {"schema": schema})
+        path = f"/subjects/{quote(subject, safe='')}"
+        found = self._ask("POST", path, {"schema": schema}, (NO_SUBJECT, NO_SCHEMA))
         return None if found is None else int(found["id"])
 
     def register(self, subject: str, schema: str) -> int:
@@ -61,19 +65,39 @@ class SchemaRegistry:
 
         Permanent when it is not compatible with the versions before it.
         """
-        found = self._ask("POST", f"/subjects/{quote(subject, safe='')}/versions", {"schema": schema})
-        if found is None:
-            raise Permanent(f"the registry knows no way to register {subject}; is its URL right?")
+        path = f"/subjects/{quote(subject, safe='')}/versions"
+        found = self._ask("POST", path, {"schema": schema}, absent=())
         return int(found["id"])
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Return the answer, None for what does not exist."""
+    def text(self, schema_id: int) -> str | None:
+        """Return the text of the Avro schema of an id; None when there is none."""
+        found = self._ask("GET", f"/schemas/ids/{schema_id}", absent=(NO_SCHEMA,))
+        avro = found is not None and found.get("schemaType", "AVRO") == "AVRO"
+        return str(found["schema"]) if avro else None
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        absent: tuple[int, ...] = (NO_SUBJECT,),
+    ) -> Any:
+        """Return the answer, None for what does not exist by one of those error codes."""
         try:
             answer = self._http.request(method, path, content=json.dumps(body) if body else None)
+        except httpx.UnsupportedProtocol as error:
+            raise Permanent(
+                f"{str(self._http.base_url)!r} is no URL of a schema registry: {error}"
+            ) from error
         except httpx.TransportError as error:
             raise Retryable(f"the schema registry does not answer: {why(error)}; is it up?") from error
         if answer.status_code == httpx.codes.NOT_FOUND:
-            return None
+            if _code(answer) in absent:
+                return None
+            raise Permanent(
+                f"there is no schema registry at {self._http.base_url}: {method} {path} gave "
+                f"{_told(answer).rstrip()}; is its URL right? It ends such as /apis/ccompat/v7"
+            )
         if answer.status_code == httpx.codes.CONFLICT:
             raise Permanent(
                 f"the schema is not compatible with the versions that {path.split('/')[2]} has: "
@@ -83,11 +107,24 @@ class SchemaRegistry:
             raise Retryable(f"the schema registry failed at {method} {path}: {_told(answer)}")
         if not answer.is_success:
             raise Permanent(f"the schema registry refused {method} {path}: {_told(answer)}")
-        return answer.json()
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise Permanent(
+                f"there is no schema registry at {self._http.base_url}: {method} {path} gave no JSON; "
+                "is its URL right? It ends such as /apis/ccompat/v7"
+            ) from error
+
+
+def _code(answer: httpx.Response) -> int | None:
+    try:
+        return int(answer.json()["error_code"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _told(answer: httpx.Response) -> str:
     try:
-        return str(answer.json()["message"])
+        return f"{answer.status_code} {answer.json()['message']}"
     except (ValueError, KeyError, TypeError):
         return f"{answer.status_code} {answer.text[:200]}"

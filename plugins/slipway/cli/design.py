@@ -231,14 +231,25 @@ def _check_schema(given: argparse.Namespace) -> int:
         others = {f"version {number} of {subject}": one for number, one in enumerate(versions, start=1)}
     found = check_schema(migration, text, others, refusals)
     if given.json:
-        print_json(asdict(found))
+        asked = None if given.registry is None else len(others)
+        print_json({**asdict(found), "subject": subject, "registered_versions": asked})
     else:
-        _print_checked(found)
+        _print_checked(found, _against(subject, None if given.registry is None else len(others)))
     return DONE if found.compatible else NO
 
 
-def _print_checked(found: Checked) -> None:
+def _against(subject: str, versions: int | None) -> str:
+    if versions is None:
+        return "checked against the contract's schema; no registry was asked (--registry)"
+    if not versions:
+        return f"checked against the contract's schema only: the registry does not know {subject}"
+    several = "s" if versions > 1 else ""
+    return f"checked against the contract's schema and {versions} registered version{several} of {subject}"
+
+
+def _print_checked(found: Checked, against: str) -> None:
     print("compatible" if found.compatible else "NOT compatible")
+    print(against)
     if found.compiles:
         print(f"the contract does not fit it: {found.compiles}")
     for held in found.held:
