@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -63,12 +63,20 @@ class ConnectionSeen:
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as it is wanted, or as it was seen."""
+    """A topic as it is wanted, or as it was seen.
+
+    config: what is set on the topic itself; defaults: what the cluster gives it for keys that are not set.
+    """
 
     name: str
     partitions: int
     replication: int
     config: Mapping[str, str]
+    defaults: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def in_force(self, key: str) -> str | None:
+        """Return the value that counts; None when nobody told the cluster's default."""
+        return self.config.get(key, self.defaults.get(key))
 
 
 class Topics(Protocol):
@@ -85,6 +93,10 @@ class Topics(Protocol):
     def create(self, spec: TopicSpec) -> None: ...
 
     def configure(self, name: str, config: Mapping[str, str]) -> None: ...
+
+    def reset(self, name: str, keys: Collection[str]) -> None:
+        """Take keys off the topic, so that the cluster's defaults count again."""
+        ...
 
     def bounds(self, name: str) -> Mapping[int, tuple[int, int]]:
         """Return {partition: (earliest offset, next offset)}."""
@@ -120,6 +132,10 @@ class Schemas(Protocol):
 
     def register(self, subject: str, schema: str) -> int: ...
 
+    def text(self, schema_id: int) -> str | None:
+        """Return the text of the Avro schema of an id; None when there is none."""
+        ...
+
 
 # --- dead letters -----------------------------------------------------------------------------------------
 
@@ -139,6 +155,11 @@ class DeadLetter:
     def place(self) -> str:
         """The name by which people choose it: partition and offset in the dead letters."""
         return f"{self.partition}:{self.offset}"
+
+    @property
+    def identity(self) -> str:
+        """The name by which the ledger knows it: place and instant, for a new topic has the old places."""
+        return f"{self.place}@{self.at.astimezone(UTC).isoformat(timespec='milliseconds')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -591,21 +612,23 @@ class Reports(Protocol):
 class AmendedEvent:
     """A late row that counts because somebody decided so; its place tells it from others of its id.
 
-    leaves: the day on which an older version of the id counts until then; None when none does, and with
-    keep: first. amendment: the decision, once it is applied.
+    leaves: the days on which older versions of the id count until then; none with keep: first, and not known
+    of a row that counts already. replaces: whether an accepted version was among them, which then counts no
+    more; versions that are accepted later count besides. amendment: the decision, once it is applied.
     """
 
     event_id: str
     business_day: date
     kafka_partition: int
     kafka_offset: int
-    leaves: date | None = field(default=None, compare=False)
+    leaves: tuple[date, ...] = field(default=(), compare=False)
+    replaces: bool = field(default=False, compare=False)
     amendment: int = field(default=0, compare=False)
 
     @property
     def days(self) -> frozenset[date]:
         """The days whose numbers change when the row counts."""
-        return frozenset({self.business_day} if self.leaves is None else {self.business_day, self.leaves})
+        return frozenset({self.business_day, *self.leaves})
 
 
 class LateRows(Protocol):
@@ -622,7 +645,7 @@ class LateRows(Protocol):
         """Return the late rows that count nothing yet and would change no other days than these.
 
         keep: first: the first row of each id that silver has not. keep: latest: the newest row of each id,
-        when it is newer than the version that counts.
+        when it is newer than every version that counts.
         """
         ...
 
@@ -768,14 +791,15 @@ class Amendment:
 class Replay:
     """Dead letters that somebody sends to the raw topic again, recorded before the first one is sent.
 
-    places: those chosen; sent: those that stand in the raw topic. since: its next offset by partition when
-    the decision was recorded. state: open until it is known which were sent. edited: with another value.
+    letters: identities of those chosen; sent: of those that stand in the raw topic. since: its next offset
+    by partition when the decision was recorded. state: open until it is known which were sent. edited: with
+    another value.
     """
 
     id: int
     migration: str
     dead_letters: str
-    places: tuple[str, ...]
+    letters: tuple[str, ...]
     sent: tuple[str, ...]
     since: Mapping[int, int]
     edited: bool

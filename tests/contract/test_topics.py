@@ -70,6 +70,25 @@ def test_configuring_sets_some_keys_and_leaves_the_others(topics: tuple[Topics, 
     assert seen is not None and seen.config == {"retention.ms": "2000", "cleanup.policy": "delete"}
 
 
+def test_a_key_that_was_taken_off_has_the_clusters_value_again(
+    topics: tuple[Topics, Produce], name: str
+) -> None:
+    cluster, _ = topics
+    cluster.create(TopicSpec(name, 1, 1, {"max.message.bytes": "100"}))
+    seen = cluster.describe(name)
+    assert seen is not None and (seen.in_force("max.message.bytes"), seen.in_force("retention.ms")) == (
+        "100",
+        "604800000",
+    )
+    assert seen.defaults["max.message.bytes"] == "1048588"
+
+    cluster.reset(name, ["max.message.bytes"])
+
+    seen = cluster.describe(name)
+    assert seen is not None and seen.config == {}
+    assert seen.in_force("max.message.bytes") == "1048588"
+
+
 def test_bounds_are_the_first_and_the_next_offset_of_each_partition(
     topics: tuple[Topics, Produce], name: str
 ) -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from slipway.errors import Permanent
 from slipway.ports import TopicSpec
+
+DEFAULTS = {
+    "cleanup.policy": "delete",
+    "max.message.bytes": "1048588",
+    "message.timestamp.type": "CreateTime",
+    "min.insync.replicas": "1",
+    "retention.ms": "604800000",
+    "unclean.leader.election.enable": "false",
+}
+"""What a broker gives a topic that sets nothing."""
 
 
 class FakeTopics:
@@ -26,7 +36,8 @@ class FakeTopics:
         return self._brokers
 
     def describe(self, name: str) -> TopicSpec | None:
-        return self._topics.get(name)
+        found = self._topics.get(name)
+        return replace(found, defaults=DEFAULTS) if found else None
 
     def create(self, spec: TopicSpec) -> None:
         if spec.replication > self._brokers:
@@ -40,6 +51,14 @@ class FakeTopics:
     def configure(self, name: str, config: Mapping[str, str]) -> None:
         seen = self._topics[name]
         self._topics[name] = replace(seen, config={**seen.config, **config})
+
+    def reset(self, name: str, keys: Collection[str]) -> None:
+        seen = self._topics[name]
+        left = {key: value for key, value in seen.config.items() if key not in keys}
+        self._topics[name] = replace(seen, config=left)
+
+    def delete(self, name: str) -> None:
+        del self._topics[name]
 
     def bounds(self, name: str) -> Mapping[int, tuple[int, int]]:
         if name not in self._topics:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -78,7 +78,13 @@ class KafkaTopics:
     @property
     def _admin(self) -> AdminClient:
         if self._lazy is None:
-            self._lazy = AdminClient(dict(self.settings), logger=_SILENT)
+            try:
+                self._lazy = AdminClient(dict(self.settings), logger=_SILENT)
+            except KafkaException as error:  # before anything is sent: a key or value that it does not know
+                raise Permanent(
+                    f"the extra of slipway_kafka is no configuration of a Kafka client: "
+                    f"{error.args[0].str()}; its keys are librdkafka's (such as bootstrap.servers)"
+                ) from error
         return self._lazy
 
     def cluster_id(self) -> str:
@@ -105,13 +111,18 @@ class KafkaTopics:
             return None
         resource = ConfigResource(ResourceType.TOPIC, name)
         asked = self._admin.describe_configs([resource], request_timeout=SECONDS)[resource]
-        config = {
-            entry.name: str(entry.value)
-            for entry in _done(asked, f"read the configuration of {name}").values()
-            if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
-        }
+        config, defaults = {}, {}
+        for entry in _done(asked, f"read the configuration of {name}").values():
+            if entry.source != ConfigSource.DYNAMIC_TOPIC_CONFIG.value:
+                defaults[entry.name] = str(entry.value)
+                continue
+            config[entry.name] = str(entry.value)
+            # In the order in which they count: the topic's own value, then what would count without it.
+            under = [one for one in entry.synonyms.values() if one.source != entry.source]
+            if under:
+                defaults[entry.name] = str(under[0].value)
         replication = min(len(partition.replicas) for partition in partitions.values())
-        return TopicSpec(name, len(partitions), replication, config)
+        return TopicSpec(name, len(partitions), replication, config, defaults)
 
     def create(self, spec: TopicSpec) -> None:
         """Create the topic; one that exists by now is left as it is."""
@@ -132,10 +143,14 @@ class KafkaTopics:
 
     def configure(self, name: str, config: Mapping[str, str]) -> None:
         """Set these keys on the topic and leave the others."""
-        entries = [
-            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
-            for key, value in config.items()
-        ]
+        self._alter(name, config, AlterConfigOpType.SET)
+
+    def reset(self, name: str, keys: Collection[str]) -> None:
+        """Take these keys off the topic: the cluster's defaults count again."""
+        self._alter(name, dict.fromkeys(keys), AlterConfigOpType.DELETE)
+
+    def _alter(self, name: str, config: Mapping[str, str | None], how: AlterConfigOpType) -> None:
+        entries = [ConfigEntry(key, value, incremental_operation=how) for key, value in config.items()]
         resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
         changed = self._admin.incremental_alter_configs([resource], request_timeout=SECONDS)[resource]
         _done(changed, f"configure {name}")

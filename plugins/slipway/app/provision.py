@@ -17,6 +17,8 @@ from slipway.app.provision_steps import (
     Refused,
     RegisterSchema,
     RememberCluster,
+    ReplicateTopic,
+    ResetTopic,
     Safety,
     SetCompatibility,
     SetTableProperties,
@@ -27,6 +29,9 @@ from slipway.domain.contract import Migration
 from slipway.errors import Permanent, Retryable
 from slipway.faults import fail_at
 from slipway.ports import Actor, ConnectionSeen, ConnectionState, World
+
+WIDEST = 48
+"""Characters to which a plan's column is padded at most."""
 
 
 def plan(migration: Migration, world: World) -> tuple[Step, ...]:
@@ -89,7 +94,8 @@ def table(steps: Sequence[Step]) -> str:
         return "nothing to do: all that the contract needs is there"
     rows = [("what", "seen", "wanted", "safety", "because")]
     rows += [(step.what, step.seen, step.wanted, step.safety.value, step.reason) for step in steps]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    # A long cell runs over; were all padded to it, no line of a plan would fit a screen.
+    widths = [max(min(len(row[column]), WIDEST) for row in rows) for column in range(4)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]])
         for row in rows
@@ -131,6 +137,8 @@ def _carry_out(step: Step, migration: Migration, world: World, by: Actor) -> Non
             world.topics.create(topic)
         case ConfigureTopic(topic=topic, config=config):
             world.topics.configure(topic, config)
+        case ResetTopic(topic=topic, config=config):
+            world.topics.reset(topic, tuple(config))
         case SetCompatibility(subject=subject, level=level):
             world.schemas.set_compatibility(subject, level)
         case RegisterSchema(subject=subject, schema=schema):
@@ -145,7 +153,7 @@ def _carry_out(step: Step, migration: Migration, world: World, by: Actor) -> Non
             world.serving.publish(migration, ())
         case Advance(to=to, reason=reason):
             world.ledger.advance(migration.name, to, by, reason)
-        case ChangeField() | DrainTopic():
-            pass  # said for the person who confirms; adopting the contract carries them out
+        case ChangeField() | DrainTopic() | ReplicateTopic():
+            pass  # said for the person who confirms; the contract's adoption, or a person, carries them out
         case Refused():
             raise Permanent(_line(step))

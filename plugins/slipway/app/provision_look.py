@@ -113,9 +113,10 @@ def _drained(
     told = [count for count in unread if count is not None]
     empty = all(first == end for first, end in world.topics.bounds(moved.before).values())
     complete = empty or len(told) == len(jobs)
-    yield DrainTopic(moved.before, moved.after, sum(told) if complete else None)
     bronze = names.bronze(migration.name)
-    if world.lake.exists(bronze) and world.lake.snapshot(bronze) is not None:
+    ingested = world.lake.exists(bronze) and world.lake.snapshot(bronze) is not None
+    yield DrainTopic(moved.before, moved.after, sum(told) if complete else None, ingested)
+    if ingested:
         yield Refused(
             f"lake table {bronze}",
             f"records of {moved.before}",

@@ -158,6 +158,66 @@ class ConfigureTopic:
 
 
 @dataclass(frozen=True, slots=True)
+class ResetTopic:
+    """Take configuration keys off a topic that the contract knows nothing of. config: what counts then."""
+
+    topic: str
+    config: Mapping[str, str]
+    seen: str
+    reason: str = "set by hand; it decides which records the topic takes and keeps, and no contract says so"
+    safety: Safety = Safety.CONFIRM
+    advice: str = (
+        "it can't be adopted, for no key of the contract says it; to revert it apply with confirmation, or "
+        "set it back with Kafka's own tools"
+    )
+
+    @property
+    def what(self) -> str:
+        return f"topic {self.topic}: keys set by hand"
+
+    @property
+    def wanted(self) -> str:
+        return pairs(self.config)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicateTopic:
+    """A topic with fewer replicas than the cluster could hold; giving it more is a person's work."""
+
+    topic: str
+    replicas: int
+    needed: int
+    brokers: int
+    safety: Safety = Safety.CONFIRM
+
+    @property
+    def what(self) -> str:
+        return f"topic {self.topic}: replicas"
+
+    @property
+    def seen(self) -> str:
+        return f"{self.replicas} replicas" if self.replicas > 1 else "1 replica"
+
+    @property
+    def wanted(self) -> str:
+        return f"{self.needed} replicas"
+
+    @property
+    def reason(self) -> str:
+        return (
+            f"the cluster has {self.brokers} brokers, and the topic is lost, or stands still, with "
+            "fewer of them than it could be; its min.insync.replicas follows the replicas that it has"
+        )
+
+    @property
+    def advice(self) -> str:
+        return (
+            "give it more replicas with kafka-reassign-partitions, which no plan does, and plan again; or "
+            "apply with confirmation to go on with those that it has"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SetCompatibility:
     """Set the subject's compatibility, for the registry's default may be none."""
 
@@ -259,12 +319,14 @@ class InstallServing:
 class DrainTopic:
     """Leave an old topic for a new one; carrying it out is a person's word that nobody writes the old one.
 
-    unread: records that the jobs have not committed yet; None when no job says.
+    unread: records that the jobs have not committed yet; None when no job says. ingested: whether the lake
+    holds records of the old topic, which rules it out.
     """
 
     old: str
     new: str
     unread: int | None
+    ingested: bool = False
     reason: str = "within a key, what the old topic has comes before what the new one gets"
 
     @property
@@ -281,10 +343,16 @@ class DrainTopic:
 
     @property
     def safety(self) -> Safety:
-        return Safety.CONFIRM if self.unread == 0 else Safety.REFUSED
+        return Safety.CONFIRM if self.unread == 0 and not self.ingested else Safety.REFUSED
 
     @property
     def advice(self) -> str:
+        if self.ingested:
+            return (
+                f"a drain is only for a migration whose lake is still empty, and this one holds records of "
+                f"{self.old}; what works: keep {self.old} here, and make a new migration on {self.new} with "
+                "KPIs of its own names"
+            )
         return (
             f"1. stop the producers of {self.old}; 2. let the jobs read it to its end (this step then shows "
             f"0 unread); 3. apply with confirmation; 4. copy its history into {self.new}, key by key in the "
@@ -318,6 +386,8 @@ Step = (
     | RememberCluster
     | CreateTopic
     | ConfigureTopic
+    | ResetTopic
+    | ReplicateTopic
     | SetCompatibility
     | RegisterSchema
     | CreateLakeTable

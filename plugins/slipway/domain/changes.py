@@ -49,7 +49,11 @@ _RULES: tuple[tuple[str, Effect, str], ...] = (
     ("escalation*", Effect.COMPATIBLE, "whom to tell"),
     ("gates.*", Effect.COMPATIBLE, "what opens the way to the switch is asked anew before it"),
     ("cutover.*", Effect.COMPATIBLE, "how the switch is stepped"),
-    ("retention.*", Effect.COMPATIBLE, "how long rows are kept; no plan shortens what a broker keeps"),
+    (
+        "retention.*",
+        Effect.COMPATIBLE,
+        "how long rows are kept; where a broker then deletes records, a plan's step asks for a word",
+    ),
     ("kpis.*.serving.*", Effect.COMPATIBLE, "what consumers are promised; no number changes"),
     ("events.traffic.*", Effect.COMPATIBLE, "the topic is wide enough for it as it is"),
     (
