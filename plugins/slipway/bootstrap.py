@@ -22,7 +22,7 @@ from slipway.errors import Permanent
 from slipway.ports import ConnectionSeen, Drafts, Lake, Ledger, Schemas, Scripts, World
 
 if TYPE_CHECKING:  # brings sqlglot, which the parsing of DAGs does without
-    from slipway.domain.draft import Sample
+    from slipway.domain.sample import Sample
 
 SQL_DRIVER = "flink-sql-gateway-2.1.3.jar"
 

@@ -21,7 +21,8 @@ from slipway import cli
 from slipway.adapters.contracts import load_migration
 from slipway.adapters.onboarding import files
 from slipway.adapters.onboarding.files import DraftFiles
-from slipway.domain.draft import Draft, Record, Sample, draft
+from slipway.domain.draft import Draft, draft
+from slipway.domain.sample import Record, Sample
 from slipway.errors import Permanent
 
 REPO = Path(__file__).parents[2]
@@ -161,7 +162,7 @@ def test_a_draft_from_a_file_validates_as_it_is(
     told = capsys.readouterr().out
     assert "orders.yaml" in told
     assert "events.key: 14 values, 2.9 records each; is it what must keep its order?" in told
-    assert ("1 more records are no JSON objects" in told) == (suffix == "jsonl")
+    assert ("1 more record is no JSON object;" in told) == (suffix == "jsonl")
     assert cli.main(["validate", "orders"]) == cli.DONE
     loaded = yaml.safe_load((home / "include" / "migrations" / "orders.yaml").read_text())
     assert loaded["events"]["id"] == "event_id"
@@ -262,7 +263,9 @@ def test_an_interrupted_init_ends_with_its_own_exit_code(
         ("x.parquet", b"", "a file called *.parquet is not known"),
         ("x.jsonl", b"", "it holds no record"),
         ("x.jsonl", b"[[1]\n", "begins like a list of records, but is not JSON"),
-        ("x.jsonl", b"1\n\xff\n", "none of its 2 records is a JSON object"),
+        ("x.jsonl", b"1\n\xff\n", "none of its 2 lines is a JSON object"),
+        ("x.jsonl", b"no json\n", "its only line is no JSON object"),
+        ("x.json", b"[1, 2]", "none of its 2 records is a JSON object"),
         ("x.csv", b"\xff\xfe", "is not UTF-8"),
         ("x.avro", b"no avro", "is not an Avro container file"),
     ],
@@ -276,9 +279,33 @@ def test_a_file_that_gives_no_sample_is_refused(
     assert not list((home / "include" / "migrations").iterdir())
 
 
-@pytest.mark.parametrize("name", ["Orders", "9lives", "a" * 31, "../x", "a-b"])
+@pytest.mark.parametrize("name", ["Orders", "9lives", "a" * 42, "../x", "a-b"])
 def test_a_name_that_no_table_can_have_is_refused(home: Path, name: str) -> None:
     assert cli.main(["init", name, "--from-file", "nowhere.jsonl"]) == cli.NO
+
+
+def test_the_longest_name_that_a_contract_allows_can_be_drafted(home: Path) -> None:
+    path = sample_file(home, [order(n) for n in range(5)])
+    assert cli.main(["init", "a" * 41, "--from-file", str(path)]) == cli.DONE
+    assert cli.main(["validate", "a" * 41]) == cli.DONE
+
+
+def test_one_object_over_many_lines_is_one_record(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = home / "one.json"
+    path.write_text(json.dumps(order(1), default=float, indent=2))
+    assert cli.main(["init", "orders", "--from-file", str(path)]) == cli.DONE
+    told = capsys.readouterr().out
+    assert "Drafted from 1 record of one.json" in told
+    assert "events.id: the sample has 1 record only; does it identify the event?" in told
+    assert "1 records" not in told
+    assert cli.main(["validate", "orders"]) == cli.DONE
+
+
+def test_an_object_a_line_may_also_be_called_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = home / "many.json"
+    path.write_text("\n".join(json.dumps(order(n), default=float) for n in range(4)))
+    assert cli.main(["init", "orders", "--from-file", str(path)]) == cli.DONE
+    assert "Drafted from 4 records of many.json" in capsys.readouterr().out
 
 
 WORDS = (

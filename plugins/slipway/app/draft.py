@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from slipway.domain.draft import Draft, Sample
+from slipway.domain.contract_file import IDENTIFIER, PATTERNS
+from slipway.domain.draft import Draft
 from slipway.domain.draft import draft as drafted_from
+from slipway.domain.sample import Sample
 from slipway.errors import Permanent
 from slipway.ports import Drafts
-
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ def draft(name: str, sample: Callable[[], Sample], today: date, drafts: Drafts) 
 
     Permanent for a name that is taken or can't be one; told before the sample is taken, which may be slow.
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(IDENTIFIER, name):
         raise Permanent(
-            f"{name!r} can't be a migration's name; it begins with a small letter and goes on with small "
-            "letters, digits and _, 30 characters at most, for tables and topics are called after it"
+            f"{name!r} can't be a migration's name: {PATTERNS[IDENTIFIER]}; "
+            "tables and topics are called after it"
         )
     drafts.refuse_taken(name)
     made = drafted_from(name, sample(), today)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from slipway import bootstrap
 from slipway.cli.verbs import DONE, Verbs, print_json
-from slipway.domain.draft import Sample
+from slipway.domain.sample import Sample
 
 
 def add(verbs: Verbs) -> None:

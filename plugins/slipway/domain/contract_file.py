@@ -19,13 +19,14 @@ Function = Literal["count", "count_distinct", "sum", "min", "max", "avg"]
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_IDENTIFIER = r"^[a-z][a-z0-9_]{0,40}$"
+LONGEST_NAME = 41
+IDENTIFIER = rf"^[a-z][a-z0-9_]{{0,{LONGEST_NAME - 1}}}$"
 _TOPIC = r"^[a-z0-9]+-[a-z0-9][a-z0-9-]*$"
 _RELATION = r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$"
 
 PATTERNS = {
-    _IDENTIFIER: "a name begins with a small letter and goes on with small letters, digits and _,"
-    " 41 characters at most",
+    IDENTIFIER: "a name begins with a small letter and goes on with small letters, digits and _,"
+    f" {LONGEST_NAME} characters at most",
     _TOPIC: "a topic is <layer>-<data type> in small letters, digits and -, such as raw-flight-status",
     _RELATION: "a relation is <schema>.<table> in small letters, digits and _, such as ops.planes",
 }
@@ -73,7 +74,7 @@ Zone = Annotated[
     BeforeValidator(_zone),
     WithJsonSchema({"type": "string", "examples": ["America/New_York", "UTC"]}),
 ]
-Name = Annotated[str, Field(pattern=_IDENTIFIER)]
+Name = Annotated[str, Field(pattern=IDENTIFIER)]
 
 
 class _Model(BaseModel):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from slipway.domain.contract import RESERVED_FIELDS
+from slipway.domain.identity import identify
 from slipway.domain.inference import Guess, LeftOut, infer, instant_of, snake
+from slipway.domain.sample import Chosen, Sample, counted
 
 TOPIC = re.compile(r"[a-z0-9]+-[a-z0-9][a-z0-9-]*")
 SEGMENTS, SUMS, FEW = 2, 3, 20
-_EVENT_ID = ("event_id", "eventid", "message_id", "uuid", "guid", "id")
+SELDOM = 10
+"""A time that one record in so many has not is still taken for the event's time."""
 _TIME = (
     "event_time",
     "occurred_at",
@@ -25,43 +28,6 @@ _TIME = (
     "ts",
     "created_at",
 )
-_VERSION = ("version", "revision", "sequence", "seq", "updated_at", "modified_at")
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record of a sample. arrived_at: None when the source does not say. size: bytes of its value."""
-
-    values: Mapping[str, Any]
-    key: str | None = None
-    arrived_at: datetime | None = None
-    size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What was looked at. source: in words, for a comment. unreadable: records that are no JSON object.
-
-    topic: where it was read from. model: the dbt model that it is of. columns: types that the source itself
-    declares, by field, which go before those guessed. format: of the topic.
-    """
-
-    source: str
-    records: tuple[Record, ...]
-    unreadable: int = 0
-    topic: str | None = None
-    model: str | None = None
-    columns: tuple[Guess, ...] = ()
-    format: Literal["json", "avro"] = "json"
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A value of the draft with the reason for it. sure: False where a person must decide."""
-
-    value: str
-    why: str
-    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +69,8 @@ class Draft:
         chosen |= {"events.time": self.time}
         lines = [f"{path}: {found.why}" for path, found in chosen.items() if not found.sure]
         if self.unreadable:
-            lines.append(f"{self.unreadable} more records are no JSON objects; each would be a dead letter")
+            more = f"{counted(self.unreadable, 'more record')} {'is' if self.unreadable == 1 else 'are'}"
+            lines.append(f"{more} no JSON object; each such record would be a dead letter")
         if not self.traffic.sure:
             lines.append(f"events.traffic: {self.traffic.why}")
         lines += [f"field {field.name}: {note}" for field in self.fields for note in field.notes]
@@ -115,8 +82,9 @@ def draft(name: str, sample: Sample, today: date) -> Draft:
     """Return a first contract. today: UTC; where the sample holds no instant, days begin there."""
     guessed, left_out = infer([record.values for record in sample.records], RESERVED_FIELDS)
     fields = list(sample.columns) or guessed
-    fields, identity = _identity(fields, sample)
-    fields, time = _time(fields)
+    fields, time = _time(fields, sample)
+    identified = identify(fields, time.value, sample, _free("event_id", fields))
+    fields, identity = identified.fields, identified.id
     key = _key(fields, identity.value, sample)
     moments = _moments(sample, next(field for field in fields if field.name == time.value))
     return Draft(
@@ -129,7 +97,7 @@ def draft(name: str, sample: Sample, today: date) -> Draft:
         id=identity,
         key=key,
         time=time,
-        version=_version(fields, identity.value, time.value),
+        version=identified.version,
         traffic=_traffic(sample, moments),
         first_day=max((moment.date() for moment in moments), default=today) + timedelta(days=1),
         segments=tuple(_segments(fields, sample))[:SEGMENTS],
@@ -142,35 +110,15 @@ def draft(name: str, sample: Sample, today: date) -> Draft:
     )
 
 
-def _identity(fields: list[Guess], sample: Sample) -> tuple[list[Guess], Chosen]:
-    rows = len(sample.records)
-    texts = [field for field in fields if field.kind == "string" and not field.nullable and not field.symbols]
-    # A record that came twice is the same event: distinct values are measured against distinct records.
-    whole = len({repr(sorted(record.values.items())) for record in sample.records})
-    candidates = [field for field in texts if field.unique or (whole > 1 and field.distinct >= whole)]
-    if candidates:
-        best = min(candidates, key=lambda field: _id_rank(field, fields))
-        told = f"different in all {whole} records of the sample" if rows else "the source calls it unique"
-        sure = _id_rank(best, fields)[0] < len(_EVENT_ID) and rows != 1
-        return fields, Chosen(best.name, told if sure else f"{told}; does it identify the event?", sure)
-    name = _free("event_id", fields)
-    note = "no field of the sample identifies an event; the producer must send one that never repeats"
-    made = Guess(name, "string", "string", False, f"DECIDE: {note}", notes=(note,), unique=True)
-    return [made, *fields], Chosen(name, note, sure=False)
-
-
-def _id_rank(field: Guess, fields: Sequence[Guess]) -> tuple[int, int, int]:
-    name = snake(field.name)
-    known = _EVENT_ID.index(name) if name in _EVENT_ID else len(_EVENT_ID)
-    return known - (name.endswith("_id") and known == len(_EVENT_ID)), field.personal, fields.index(field)
-
-
-def _time(fields: list[Guess]) -> tuple[list[Guess], Chosen]:
+def _time(fields: list[Guess], sample: Sample) -> tuple[list[Guess], Chosen]:
     instants = [field for field in fields if field.kind == "timestamp" and not field.nullable]
+    if not instants:
+        fields, instants = _nearly_always(fields, sample)
     if instants:
         best = min(instants, key=lambda f: (_rank(f, _TIME), fields.index(f)))
         known, others = _rank(best, _TIME) < len(_TIME), [f.name for f in instants if f is not best]
-        why = "an instant in every record"
+        seldom = any("a time is never null" in note for note in best.notes)
+        why = "an instant in most records" if seldom else "an instant in every record"
         if others:
             why += f"; others are {', '.join(others)}: which says when it happened?"
         elif not known:
@@ -179,7 +127,8 @@ def _time(fields: list[Guess]) -> tuple[list[Guess], Chosen]:
     name = _free("event_time", fields)
     local = [field.name for field in fields if field.local_time]
     why = (
-        "no field of the sample is an instant with a time zone that is never null; the producer must send one"
+        "no field of the sample is an instant with a time zone that is never null; the producer must send "
+        "one, for NO RECORD HAS THIS ONE, and until one does each record is a dead letter"
     )
     if local:
         why += f" ({', '.join(local)} has no offset)"
@@ -188,11 +137,29 @@ def _time(fields: list[Guess]) -> tuple[list[Guess], Chosen]:
     return [*fields, made], Chosen(name, why, sure=False)
 
 
+def _nearly_always(fields: list[Guess], sample: Sample) -> tuple[list[Guess], list[Guess]]:
+    """Return the fields, with an instant that is seldom null made one that never is; and that one."""
+    found = [
+        (_rank(field, _TIME), missing, number)
+        for number, field in enumerate(fields)
+        for missing in [sum(record.values.get(field.name) is None for record in sample.records)]
+        if field.kind == "timestamp" and missing * SELDOM <= len(sample.records)
+    ]
+    if not found:
+        return fields, []
+    _, missing, number = min(found)
+    told = f"null or missing in {counted(missing, 'record')}, each of which would be a dead letter"
+    note = f"{told if missing else 'the source does not say that it is never null'}; a time is never null"
+    best = replace(fields[number], nullable=False, notes=(*fields[number].notes, note))
+    return [*fields[:number], best, *fields[number + 1 :]], [best]
+
+
 def _key(fields: Sequence[Guess], identity: str, sample: Sample) -> Chosen:
     keyed = [record for record in sample.records if record.key is not None]
     for field in fields:
         if keyed and all(record.values.get(field.name) == record.key for record in keyed):
-            return Chosen(field.name, f"equals the record's key in all {len(keyed)} keyed records")
+            told = counted(len(keyed), "keyed record")
+            return Chosen(field.name, f"equals the record's key in {'each of ' * (len(keyed) > 1)}{told}")
     # Each id must have one key, so that its records keep their order: the things that events are about.
     things = [
         field
@@ -221,18 +188,6 @@ def _one_key_an_id(sample: Sample, identity: str, field: str) -> bool:
         for record in sample.records
         if record.values.get(identity) is not None
     )
-
-
-def _version(fields: Sequence[Guess], identity: str, time: str) -> Chosen | None:
-    found = [
-        field
-        for field in fields
-        if field.kind in ("int", "long", "timestamp")
-        and not field.nullable
-        and field.name not in (identity, time)
-        and _rank(field, _VERSION) < len(_VERSION)
-    ]
-    return Chosen(found[0].name, "looks as if events were revised", sure=False) if found else None
 
 
 def _rank(field: Guess, names: Sequence[str]) -> int:

@@ -14,25 +14,22 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from slipway.domain import personal
 from slipway.domain.instants import NotAnInstant, day_of, micros_of
 
 MOST_SYMBOLS, RECORDS_A_SYMBOL = 8, 10
 """A text is taken for an enum when it has few values, each of them often."""
 
 MONEY_DIGITS, MOST_SCALE = 18, 6
+MOST_DIGITS_SHOWN = 8
+"""Digits of a whole number that is still quoted; one with more may be a phone's, or a person's."""
+
 _AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}", re.ASCII)
 _DECIMAL = re.compile(r"-?(0|[1-9]\d*)\.\d+", re.ASCII)
 _LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _TIME_NAME = re.compile(r"(^|_)(ts|time|timestamp|at|date|datetime|when|created|updated|instant)(_|$)")
 _MONEY_NAME = re.compile(
     r"(^|_)(price|amount|total|cost|fee|tax|revenue|money|paid|balance|discount|cents?|charge|refund)(_|$)"
-)
-_PERSONAL_NAME = re.compile(
-    r"(^|_)(e?_?mail|phone|mobile|fax|(first|last|full|given|family|user|customer|passenger|nick|sur|maiden)_?name"
-    r"|surname|address|street|house_number|zip|zipcode|postcode|postal_code|ssn|passport|birth\w*|dob|iban|bic"
-    r"|card(_?number)?|pan|ip|ip_?address|password|token|latitude|longitude|lat|lon|gps|gender|religion|national_id"
-    r"|tax_id|licen[cs]e_plate|device_id|cookie)(_|$)"
 )
 _MILLIS = (946_684_800_000, 4_102_444_800_000)  # the years 2000 to 2099, epoch milliseconds
 LONG = (-(2**63), 2**63 - 1)
@@ -95,7 +92,9 @@ def infer(
                 taken.add(name.lower())
                 guesses.append(found)
         else:
-            left_out.append(LeftOut(name, why))
+            # A name can be somebody's, where a producer uses a map by address.
+            shown = "(a name that looks personal)" if personal.holds([name]) else name
+            left_out.append(LeftOut(shown, why))
     return guesses, left_out
 
 
@@ -112,7 +111,7 @@ def guess(name: str, values: Sequence[Any]) -> Guess | LeftOut:
     given = [value for value in values if value is not None]
     if not given:
         note = "it is null in every record of the sample; give it its type, or take it out"
-        return Guess(name, "string", "string", True, _doc("", given, shown=False), notes=(note,))
+        return Guess(name, "string", "string", True, _doc("", given, (), shown=False), notes=(note,))
     kinds = {_kind(value) for value in given}
     if kinds & {"object", "list"}:
         return LeftOut(
@@ -124,22 +123,22 @@ def guess(name: str, values: Sequence[Any]) -> Guess | LeftOut:
         )
     nullable = len(given) < len(values)
     distinct = len(set(given))
-    personal = bool(_PERSONAL_NAME.search(snake(name))) or _looks_like_mail(given)
+    looks_personal = personal.named(snake(name)) or personal.holds(given)
     try:
         avro, kind, notes, symbols = _TYPES[kinds.pop() if len(kinds) == 1 else "number"](
-            name, given, personal
+            name, given, looks_personal
         )
     except _NoType as error:
         return LeftOut(name, str(error))
-    if personal:
+    if looks_personal:
         notes = ("looks personal, so it is marked pii and masked wherever data is shown; is it?", *notes)
     return Guess(
         name=name,
         avro=avro,
         kind=kind,
         nullable=nullable,
-        doc=_doc(kind, given, shown=not personal),
-        personal=personal,
+        doc=_doc(kind, given, symbols, shown=not looks_personal),
+        personal=looks_personal,
         notes=tuple(notes),
         unique=not nullable and distinct == len(values),
         repeats=len(given) / distinct,
@@ -264,19 +263,19 @@ def _reads(read: Callable[[str], object], text: str) -> bool:
     return "0001" < text[:4] < "9999" and text[:4].isdigit()
 
 
-def _looks_like_mail(given: Sequence[Any]) -> bool:
-    return any(isinstance(value, str) and _EMAIL.fullmatch(value) for value in given)
-
-
-def _doc(kind: str, given: Sequence[Any], *, shown: bool) -> str:
+def _doc(kind: str, given: Sequence[Any], symbols: Sequence[str], *, shown: bool) -> str:
+    """Return a first doc. A free text is never quoted: this goes into files that are shared."""
     what = {"timestamp": "An instant", "date": "A date", "boolean": "True or false"}.get(kind, "")
-    examples = [value for value in dict.fromkeys(map(_short, given)) if value][:3]
-    seen = f"such as {', '.join(examples)}" if shown and examples else ""
+    quotable = shown and (symbols or kind not in ("string", "boolean"))
+    examples = [value for value in dict.fromkeys(map(_short, given)) if value][:3] if quotable else []
+    seen = f"such as {', '.join(examples)}" if examples else ""
     told = " ".join(part for part in (what, seen) if part)
     return f"DECIDE: say what it holds, and its unit{f'. In the sample: {told}' if told else ''}"
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, int) and len(str(abs(value))) > MOST_DIGITS_SHOWN:
+        return ""
     text = str(value) if not isinstance(value, str) else json.dumps(value, ensure_ascii=True)
     return text if len(text) <= 40 else ""
 

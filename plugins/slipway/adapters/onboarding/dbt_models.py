@@ -11,8 +11,8 @@ import yaml
 from psycopg.conninfo import make_conninfo
 
 from slipway.domain.contract import RESERVED_FIELDS
-from slipway.domain.draft import Sample
 from slipway.domain.inference import Guess, guess
+from slipway.domain.sample import Sample
 from slipway.errors import Permanent, Retryable
 
 _TYPES: Mapping[str, tuple[Any, str]] = {

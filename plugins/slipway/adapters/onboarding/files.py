@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from slipway.adapters.contracts import load_migration
 from slipway.domain.avro import parse_schema
 from slipway.domain.contract import compile_migration
-from slipway.domain.contract_file import Contract
+from slipway.domain.contract_file import LONGEST_NAME, Contract
 from slipway.domain.draft import Draft
 from slipway.domain.expressions import ExpressionError, field_columns
 from slipway.domain.inference import Guess, snake
@@ -28,6 +28,7 @@ from slipway.errors import Permanent
 
 _TEMPLATES = Path(__file__).parent / "templates"
 WIDTH = 96
+LONGEST_STEM = LONGEST_NAME - len("_events")
 _UTC = ZoneInfo("UTC")
 _RESERVED = frozenset((Path(__file__).parent / "reserved_words.txt").read_text("utf-8").split())
 """Words that are no column's name in Postgres without quotes."""
@@ -94,7 +95,8 @@ def _place(source: Path, target: Path, placed: list[Path]) -> None:
 
 
 def _models(name: str) -> tuple[str, str]:
-    return f"{name}_daily", f"{name}_events"
+    stem = name[:LONGEST_STEM].rstrip("_")  # both are names, too, and no longer than one may be
+    return f"{stem}_daily", f"{stem}_events"
 
 
 def render(draft: Draft) -> Mapping[str, str]:

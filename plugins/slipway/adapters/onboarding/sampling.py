@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from slipway.domain.draft import Record, Sample
+from slipway.domain.sample import Record, Sample, counted
 from slipway.errors import Permanent, Retryable
 
 SECONDS = 20.0
@@ -25,11 +25,17 @@ _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
 
 
 def from_file(path: Path, most: int) -> Sample:
-    """Read the first records of a file: .jsonl, .ndjson, .json (an object a line, or a list), .csv, .avro."""
+    """Read the first records of a file: .jsonl, .ndjson, .json, .csv, .avro.
+
+    A .json holds one object, a list of them, or one a line.
+    """
+    what = "record"
     try:
         match path.suffix.lower():
-            case ".jsonl" | ".ndjson" | ".json":
-                records, unreadable = _json_lines(path, most)
+            case ".jsonl" | ".ndjson":
+                records, unreadable, what = _json_lines(path, most)
+            case ".json":
+                records, unreadable, what = _json(path, most)
             case ".csv":
                 records, unreadable = list(_csv(path, most)), 0
             case ".avro":
@@ -42,8 +48,8 @@ def from_file(path: Path, most: int) -> Sample:
         raise Permanent(f"{path} can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise Permanent(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8 text") from error
-    _refuse_empty(records, unreadable, str(path))
-    return Sample(f"{len(records)} records of {path.name}", tuple(records), unreadable)
+    _refuse_empty(records, unreadable, str(path), what)
+    return Sample(f"{counted(len(records), 'record')} of {path.name}", tuple(records), unreadable)
 
 
 def from_topic(settings: Mapping[str, str], topic: str, most: int) -> Sample:
@@ -97,7 +103,8 @@ def from_topic(settings: Mapping[str, str], topic: str, most: int) -> Sample:
             "file (--from-file), and write `format: avro` into the draft"
         )
     _refuse_empty(records, unreadable, f"topic {topic}")
-    return Sample(f"the newest {len(records)} records of topic {topic}", tuple(records), unreadable, topic)
+    newest = counted(len(records), "record") if len(records) > 1 else "record"
+    return Sample(f"the newest {newest} of topic {topic}", tuple(records), unreadable, topic)
 
 
 def _poll(consumer: Any, ends: dict[int, int], most: int) -> list[Any]:
@@ -116,9 +123,10 @@ def _poll(consumer: Any, ends: dict[int, int], most: int) -> list[Any]:
     return messages
 
 
-def _refuse_empty(records: list[Record], unreadable: int, where: str) -> None:
+def _refuse_empty(records: list[Record], unreadable: int, where: str, what: str = "record") -> None:
     if not records:
-        why = f"none of its {unreadable} records is a JSON object" if unreadable else "it holds no record"
+        why = f"none of its {unreadable} {what}s is a JSON object" if unreadable else "it holds no record"
+        why = f"its only {what} is no JSON object" if unreadable == 1 else why
         raise Permanent(f"{where} gives no sample: {why}; a draft needs some real records")
 
 
@@ -127,15 +135,28 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(shown[:10]) + (" and others" if len(shown) > 10 else "") if shown else "none"
 
 
-def _json_lines(path: Path, most: int) -> tuple[list[Record], int]:
+def _json(path: Path, most: int) -> tuple[list[Record], int, str]:
+    """Read a file that is one document, however it is broken into lines; or else an object a line."""
+    with path.open("rb") as file:
+        first = file.readline(LARGEST)
+        if _object(first.strip()) is not None and file.read(LARGEST).strip():
+            return _json_lines(path, most)
+    whole = _loads(path.read_bytes())
+    if isinstance(whole, dict):
+        return [_of(whole)], 0, "record"
+    return _json_lines(path, most)
+
+
+def _json_lines(path: Path, most: int) -> tuple[list[Record], int, str]:
+    """Return records, the number of those that are none, and what those are called."""
     with path.open("rb") as file:
         head = file.read(LARGEST)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
         whole = _loads(path.read_bytes())
         if not isinstance(whole, list):
             raise Permanent(f"{path} begins like a list of records, but is not JSON")
-        found = [_record(item) for item in whole[:most]]
-        return [record for record in found if record], sum(record is None for record in found)
+        found = [item for item in whole[:most] if isinstance(item, dict)]
+        return [_of(item) for item in found], len(whole[:most]) - len(found), "record"
     records: list[Record] = []
     unreadable = 0
     with path.open("rb") as file:
@@ -147,13 +168,11 @@ def _json_lines(path: Path, most: int) -> tuple[list[Record], int]:
                 unreadable += 1
             else:
                 records.append(Record(values, size=len(line.strip())))
-    return records, unreadable
+    return records, unreadable, "line"
 
 
-def _record(item: Any) -> Record | None:
-    if not isinstance(item, dict):
-        return None
-    return Record(item, size=len(json.dumps(item, default=str, separators=(",", ":"))))
+def _of(values: dict[str, Any]) -> Record:
+    return Record(values, size=len(json.dumps(values, default=str, separators=(",", ":"))))
 
 
 def _object(value: bytes | None) -> dict[str, Any] | None:
