@@ -229,15 +229,15 @@ class LedgerBehaviour:
 
     def test_a_replay_is_open_until_it_is_known_what_was_sent(self, known: Ledger) -> None:
         decided = Replay(
-            *(0, "flights", "dlq-flights", ("0:1", "2:5"), (), {0: 7, 2: 0}, False, "open", "rita", True),
+            *(0, "flights", "dlq-flights", ("0:1@t", "2:5@t"), (), {0: 7, 2: 0}, False, "open", "rita", True),
             *("the schema was mended", "run", NOW),
         )
 
         kept = known.open_replay(decided)
         assert known.replays("flights") == [replace(decided, id=kept.id, at=kept.at)]
-        known.close_replay(kept.id, ["0:1"])
+        known.close_replay(kept.id, ["0:1@t"])
 
-        assert [(one.state, one.sent) for one in known.replays("flights")] == [("done", ("0:1",))]
+        assert [(one.state, one.sent) for one in known.replays("flights")] == [("done", ("0:1@t",))]
         assert known.replays("trains") == []
         with pytest.raises(Permanent, match="no replay 99"):
             known.close_replay(99, [])

@@ -43,6 +43,8 @@ def test_a_schema_is_found_again_under_one_id(schemas: Schemas, subject: str) ->
     assert schemas.register(subject, schema()) == found
     assert schemas.identify(subject, schema()) == found
     assert json.loads(schemas.latest(subject) or "") == json.loads(schema())
+    assert json.loads(schemas.text(found) or "") == json.loads(schema())
+    assert schemas.text(2_000_000_000) is None
 
 
 def test_a_subject_has_a_level_of_its_own(schemas: Schemas, subject: str) -> None:

@@ -49,3 +49,6 @@ class FakeSchemas:
         if schema not in versions:
             versions.append(schema)
         return self._ids.setdefault(schema, len(self._ids) + 1)
+
+    def text(self, schema_id: int) -> str | None:
+        return next((schema for schema, number in self._ids.items() if number == schema_id), None)

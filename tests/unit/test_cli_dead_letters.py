@@ -77,6 +77,40 @@ def test_a_replay_only_tells_until_it_is_confirmed_with_a_reason(
     assert (kept.edited, kept.authenticated, kept.reason) == (True, False, "by hand")
 
 
+def test_places_may_stand_behind_an_option(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    case.refuse({}, "missing field event_id")
+    case.refuse({}, "missing field event_id")
+
+    assert cli.main(["dlq", "list", "cases", "--stage", "decode", "0:1", "--json"]) == cli.DONE
+
+    assert [group["example"] for group in json.loads(capsys.readouterr().out)] == ["0:1"]
+    for verb in (
+        ["dlq", "list", "cases", "--stage", "decode", "--jason"],
+        ["status", "cases", "--json", "x"],
+    ):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(verb)
+        assert ended.value.code == 2 and "unrecognized arguments" in capsys.readouterr().err
+
+
+def test_a_list_without_dead_letters_says_so(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["dlq", "list", "cases"]) == cli.DONE
+
+    assert capsys.readouterr().out == "cases has no such dead letters\n"
+
+
+def test_a_value_that_is_no_file_and_an_instant_that_is_none_are_told(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case.refuse(GOOD, "missing field gate")
+    assert cli.main(["dlq", "replay", "cases", "0:0", "--value-file", "/nope"]) == cli.NO
+    assert "/nope can't be read: No such file or directory" in capsys.readouterr().err
+
+    with pytest.raises(SystemExit):
+        cli.main(["dlq", "list", "cases", "--since", "2026"])
+    assert "'2026' is no instant; write it as 2026-11-20T00:00Z" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

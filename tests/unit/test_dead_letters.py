@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from io import BytesIO
 from typing import Any, cast
 
+import fastavro
 import pytest
 
 from slipway.app import dead_letters
@@ -19,12 +22,14 @@ from tests.decoder_cases import migration
 from tests.fakes.control import Absent, FakeClock
 from tests.fakes.dead_letters import PRESENT, FakeDeadLetters
 from tests.fakes.ledger import FakeLedger
+from tests.fakes.schemas import FakeSchemas
 from tests.fakes.topics import FakeTopics
 
 RITA = Actor("rita", authenticated=True, dag_run="manual__1")
 GOOD: dict[str, Any] = {"event_id": "e1", "kind": "D", "event_time": "2026-11-21T05:00:00Z"}
 RAW, DEAD = "raw-cases", "dlq-cases"
 ALL = Wanted()
+PRICE = Decimal("1.500")
 
 
 @dataclass
@@ -36,6 +41,7 @@ class Case:
     ledger: FakeLedger
     topics: FakeTopics
     letters: FakeDeadLetters
+    schemas: FakeSchemas
     world: World
 
     def refuse(self, event: Any, reason: str, **more: Any) -> DeadLetter:
@@ -54,10 +60,11 @@ def made(**events: Any) -> Case:
     ledger, letters = FakeLedger(clock.now), FakeDeadLetters(topics)
     for name in (RAW, DEAD):
         topics.create(TopicSpec(name, 1, 1, {}))
-    names = set(World.__dataclass_fields__) - {"clock", "ledger", "topics", "dead_letters"}
+    schemas = FakeSchemas()
+    names = set(World.__dataclass_fields__) - {"clock", "ledger", "topics", "dead_letters", "schemas"}
     others = cast(Any, {name: Absent() for name in names})
-    world = World(clock=clock, ledger=ledger, topics=topics, dead_letters=letters, **others)
-    return Case(migration(**events), clock, ledger, topics, letters, world)
+    world = World(clock=clock, ledger=ledger, topics=topics, dead_letters=letters, schemas=schemas, **others)
+    return Case(migration(**events), clock, ledger, topics, letters, schemas, world)
 
 
 @pytest.fixture
@@ -209,12 +216,80 @@ def test_in_a_topic_of_history_a_replay_arrives_with_the_newest_record() -> None
     assert case.raw()[-1].at == newest
 
 
-def test_avro_that_has_no_frame_is_left_to_the_producer() -> None:
+def test_letters_of_a_topic_that_was_made_anew_are_new_ones(case: Case) -> None:
+    case.refuse(GOOD, "missing field gate", at=PRESENT - timedelta(days=1))
+    case.replay()
+    case.topics.delete(DEAD)
+    case.topics.create(TopicSpec(DEAD, 1, 1, {}))
+    case.letters.records[DEAD].clear()
+    case.refuse({**GOOD, "event_id": "e2"}, "missing field gate")
+
+    assert dead_letters.overview(case.migration, ALL, case.world)[0].replayed == 0
+    found = case.replay()
+
+    assert (found.sent, found.already) == (("0:0",), 0)
+    assert [json.loads(record.value or b"")["event_id"] for record in case.raw()] == ["e1", "e2"]
+
+
+def test_dead_letters_are_chosen_by_a_reason_as_it_is_listed(case: Case) -> None:
+    case.refuse({}, "dep_delay: 'x' is not an integer")
+    (listed,) = dead_letters.overview(case.migration, ALL, case.world)
+
+    (found,) = dead_letters.overview(case.migration, Wanted(reason=listed.reason), case.world)
+
+    assert found == listed
+
+
+def test_avro_is_judged_by_the_contract_of_today_as_the_stream_does() -> None:
     case = made(format="avro")
+    schema = case.migration.schema.text
+    number = case.schemas.register("raw-cases-value", schema)
+    event = avro(schema, number)
+    case.refuse(event, "missing field gate", key=None)
+    case.refuse(event + b"x", "bytes after the avro record")
+    case.refuse(event[:-2], "the value ends within a record of schema id 1")
+    case.refuse(avro(schema, number, event_id=""), "event_id: '' is no identity")
+    case.refuse(b"\0\0\0\0\x07rest", "unknown schema id 7")
     case.refuse(GOOD, "missing field gate")
-    case.refuse(b"\0\0\0\0\1rest", "unknown schema id 1")
 
     found = case.replay()
 
-    assert found.sent == ("0:1",)
-    assert found.refused[0][1].startswith("not in Avro's frame")
+    assert found.sent == ("0:0",)
+    assert [record.key for record in case.raw()] == [b"e1"]
+    reasons = dict(found.refused)
+    assert reasons["0:1"] == "bytes after the avro record"
+    assert reasons["0:2"].startswith("not a record of schema id 1")
+    assert reasons["0:3"] == "event_id: '' is no identity"
+    assert reasons["0:4"] == "unknown schema id 7"
+    assert reasons["0:5"].startswith("no schema id: the first byte is 0x7b")
+
+
+def test_what_another_schema_wrote_means_what_its_writer_meant() -> None:
+    case = made(format="avro")
+    schema = json.loads(case.migration.schema.text)
+    fields = {field["name"]: field for field in schema["fields"]}
+    fields["event_time"]["type"] = {"type": "long", "logicalType": "timestamp-micros"}
+    fields["price"]["type"] = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 3}
+    schema["fields"].append({"name": "colour", "type": "string"})
+    number = case.schemas.register("raw-cases-value", json.dumps(schema))
+    text = json.dumps(schema)
+    late = avro(text, number, event_time=datetime(2099, 3, 8, 11, tzinfo=UTC), colour="red", price=PRICE)
+    fine = avro(text, number, colour="red", price=Decimal("1.001"))
+    case.refuse(avro(text, number, colour="red", price=PRICE), "missing field gate")
+    case.refuse(late, "too early")
+    case.refuse(fine, "too exact")
+
+    found = case.replay()
+
+    assert found.sent == ("0:0",)
+    reasons = dict(found.refused)
+    assert reasons["0:1"] == "event_time is more than 24 h ahead of its arrival"
+    assert reasons["0:2"].startswith("price: '1.001' does not fit into decimal(")
+
+
+def avro(schema: str, number: int, **more: Any) -> bytes:
+    out = BytesIO(b"\0" + number.to_bytes(4, "big"))
+    out.seek(5)
+    event = {**GOOD, "event_time": datetime(2026, 11, 21, 5, tzinfo=UTC), **more}
+    fastavro.schemaless_writer(out, fastavro.parse_schema(json.loads(schema)), event)
+    return out.getvalue()

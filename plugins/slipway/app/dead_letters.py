@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 
+from slipway.app.avro_records import AvroRecords
 from slipway.domain import names
 from slipway.domain.contract import Migration
 from slipway.domain.event_values import Instant, Refused
@@ -38,6 +40,9 @@ AT_ONCE = 500
 _QUOTED = re.compile(r"'.*'", re.DOTALL)
 _PLACE = re.compile(r"\d+:\d+")
 
+Letters = Sequence[tuple[DeadLetter, Resent]]
+"""Dead letters, each with the record that goes back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -52,12 +57,15 @@ class Wanted:
     def holds(self, letter: DeadLetter) -> bool:
         """Say whether a dead letter is meant."""
         return (
-            self.reason in header(letter, "reason")
+            self._holds_reason(header(letter, "reason"))
             and self.stage in ("", header(letter, "stage"))
             and (self.since is None or letter.at >= self.since)
             and (self.until is None or letter.at < self.until)
             and (not self.places or letter.place in self.places)
         )
+
+    def _holds_reason(self, reason: str) -> bool:
+        return self.reason in reason or self.reason in _general(reason)  # as it is listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,7 @@ def overview(migration: Migration, wanted: Wanted, world: World) -> Sequence[Gro
         groups[kind] = replace(
             seen,
             count=seen.count + 1,
-            replayed=seen.replayed + (letter.place in done),
+            replayed=seen.replayed + (letter.identity in done),
             first=min(seen.first, letter.at),
             last=max(seen.last, letter.at),
         )
@@ -164,13 +172,13 @@ def replay(
         at = world.dead_letters.newest_arrival(migration.contract.events.topic)
         sending = _Sending(migration, world, at, value)
         sent: list[str] = []
-        letters = (letter for letter in _chosen(migration, wanted, world))
+        letters = _chosen(migration, wanted, world)
         while batch := list(islice(letters, AT_ONCE)):
-            records = sending.records([letter for letter in batch if letter.place not in done])
-            sending.already += sum(letter.place in done for letter in batch)
+            records = sending.records([letter for letter in batch if letter.identity not in done])
+            sending.already += sum(letter.identity in done for letter in batch)
             if records and not dry_run:
                 _send(migration, records, reason.strip(), world, by, edited=value is not None)
-            sent += records
+            sent += (letter.place for letter, _ in records)
     return Replayed(migration.name, dry_run, settled, tuple(sent), sending.already, tuple(sending.refused))
 
 
@@ -179,7 +187,7 @@ class _Sending:
 
     def __init__(self, migration: Migration, world: World, newest: datetime | None, value: bytes | None):
         self._migration = migration
-        self._validity = Validity(migration)
+        self._judged = _judge(migration, world)
         self._value = value
         events = migration.contract.events
         # In a topic of history an arrival must not lie before another's; the present is far behind it all.
@@ -188,23 +196,19 @@ class _Sending:
         self.refused: list[tuple[str, str]] = []
         self.already = 0
 
-    def records(self, letters: Sequence[DeadLetter]) -> dict[str, Resent]:
-        """Return the records to send, by place; what would be refused again is noted."""
-        found = {}
+    def records(self, letters: Sequence[DeadLetter]) -> Letters:
+        """Return the records to send; what would be refused again is noted."""
+        found = []
         for letter in letters:
             try:
-                found[letter.place] = self._record(letter)
+                found.append((letter, self._record(letter)))
             except Refused as refused:
                 self.refused.append((letter.place, str(refused)))
         return found
 
     def _record(self, letter: DeadLetter) -> Resent:
         value = letter.value if self._value is None else self._value
-        if self._migration.contract.events.format == "avro":
-            if value is None or value[:1] != b"\0":
-                raise Refused("not in Avro's frame: publish the event again with the producer")
-            return Resent(letter.key, value, {}, self._at)
-        accepted = check_json(self._validity, value, round(self._now.timestamp() * 1000))
+        accepted = self._judged(value, round(self._now.timestamp() * 1000))
         key = letter.key if self._value is None and letter.key is not None else self._key(accepted)
         return Resent(key, value or b"", {}, self._at)
 
@@ -217,6 +221,13 @@ class _Sending:
         return key_bytes(names_of_key, values, plain=is_plain(self._migration))
 
 
+def _judge(migration: Migration, world: World) -> Callable[[bytes | None, int], Accepted]:
+    validity = Validity(migration)
+    if migration.contract.events.format == "avro":
+        return AvroRecords(migration, validity, world.schemas).check
+    return partial(check_json, validity)
+
+
 def _chosen(migration: Migration, wanted: Wanted, world: World) -> Iterator[DeadLetter]:
     topic = names.dlq_topic(migration.contract.events.topic)
     return (letter for letter in world.dead_letters.read(topic) if wanted.holds(letter))
@@ -224,7 +235,7 @@ def _chosen(migration: Migration, wanted: Wanted, world: World) -> Iterator[Dead
 
 def _send(
     migration: Migration,
-    records: Mapping[str, Resent],
+    records: Letters,
     reason: str,
     world: World,
     by: Actor,
@@ -238,7 +249,7 @@ def _send(
             id=0,
             migration=migration.name,
             dead_letters=names.dlq_topic(topic),
-            places=tuple(records),
+            letters=tuple(letter.identity for letter, _ in records),
             sent=(),
             since=since,
             edited=edited,
@@ -255,12 +266,12 @@ def _send(
     world.dead_letters.send(
         topic,
         [
-            replace(record, headers={REPLAY_OF: place.encode(), REPLAY: number})
-            for place, record in records.items()
+            replace(record, headers={REPLAY_OF: letter.place.encode(), REPLAY: number})
+            for letter, record in records
         ],
     )
     fail_at("dlq.sent")
-    world.ledger.close_replay(decided.id, list(records))
+    world.ledger.close_replay(decided.id, decided.letters)
 
 
 def _settle(migration: Migration, world: World) -> Iterator[str]:
@@ -273,16 +284,16 @@ def _settle(migration: Migration, world: World) -> Iterator[str]:
             world.clock.pause(early)
         topic = migration.contract.events.topic
         there = world.dead_letters.marks(topic, begun.since, REPLAY_OF)
-        sent = [place for place in begun.places if place in there]
-        world.ledger.close_replay(begun.id, sent)
-        yield from sent
+        sent = {letter: place for letter in begun.letters if (place := letter.partition("@")[0]) in there}
+        world.ledger.close_replay(begun.id, list(sent))
+        yield from sent.values()
 
 
 def _done(migration: Migration, world: World) -> Collection[str]:
-    """Return the places of the dead letters that stand in the raw topic again."""
+    """Return the identities of the dead letters that stand in the raw topic again."""
     topic = names.dlq_topic(migration.contract.events.topic)
     replays = world.ledger.replays(migration.name)
-    return {place for one in replays if one.dead_letters == topic for place in one.sent}
+    return {letter for one in replays if one.dead_letters == topic for letter in one.sent}
 
 
 def _general(reason: str) -> str:

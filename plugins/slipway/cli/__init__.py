@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from slipway.cli import contracts, dead_letters, design, onboarding, operations, provisioning
-from slipway.cli.verbs import DONE, NO, UNREACHABLE, Verbs
+from slipway.cli.verbs import DONE, NO, UNREACHABLE, Verbs, parse
 from slipway.errors import Retryable, SlipwayError
 
 INTERRUPTED = 130
@@ -21,7 +21,7 @@ __all__ = ["DONE", "NO", "UNREACHABLE", "main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
-    given = _parser().parse_args(arguments)
+    given = parse(_parser(), arguments)
     try:
         code: int = given.run(given)
     except Retryable as error:

@@ -35,6 +35,16 @@ class Verbs:
         return found
 
 
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse arguments; a verb's list of places may stand behind its options, too, which argparse forgets."""
+    given, rest = parser.parse_known_args(arguments)
+    if rest and (not hasattr(given, "places") or any(one.startswith("-") for one in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        given.places = [*given.places, *rest]
+    return given
+
+
 def operator() -> Actor:
     """Return who runs the command line; the name of an OS user proves nothing to anybody."""
     return Actor(getpass.getuser(), authenticated=False)

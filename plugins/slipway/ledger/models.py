@@ -300,7 +300,7 @@ class ReplayRow(Base):
     id: Mapped[int] = _id()
     migration: Mapped[str] = _migration()
     dead_letters: Mapped[str]
-    places: Mapped[list[str]]
+    letters: Mapped[list[str]]
     sent: Mapped[list[str]]
     since: Mapped[dict[str, Any]]
     edited: Mapped[bool]

@@ -120,7 +120,7 @@ class Records(LedgerSession):
             row = ReplayRow(
                 migration=replay.migration,
                 dead_letters=replay.dead_letters,
-                places=list(replay.places),
+                letters=list(replay.letters),
                 sent=list(replay.sent),
                 since={str(partition): offset for partition, offset in replay.since.items()},
                 edited=replay.edited,
@@ -152,7 +152,7 @@ class Records(LedgerSession):
                     row.id,
                     row.migration,
                     row.dead_letters,
-                    tuple(row.places),
+                    tuple(row.letters),
                     tuple(row.sent),
                     {int(partition): int(offset) for partition, offset in row.since.items()},
                     row.edited,

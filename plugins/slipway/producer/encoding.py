@@ -20,10 +20,11 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from slipway.domain.contract import Migration
-from slipway.domain.event_values import DOUBLES_BELOW, Instant, Refused, Rule, shown
+from slipway.domain.event_values import DOUBLES_BELOW, Instant, Refused, Rule
 from slipway.domain.record_key import is_plain, key_bytes
 from slipway.domain.validity import Accepted, Validity
 from slipway.domain.wire import check_json
+from slipway.producer.dead_values import dead_value
 
 Encoded = tuple[bytes | str, bytes]
 """Key and value of a record."""
@@ -165,11 +166,8 @@ class Encoding:
         return self._value({}, typed)
 
     def dead_value(self, event: Any) -> bytes:
-        """Return an invalid event's bytes for the dead letters: JSON, what has no form in it as text."""
-        try:
-            return json.dumps(event, default=shown, ensure_ascii=True, separators=(",", ":")).encode()
-        except (TypeError, ValueError, RecursionError):
-            return repr(event)[:100_000].encode("utf-8", "backslashreplace")
+        """Return an invalid event's bytes for the dead letters: JSON that can't be read as another event."""
+        return dead_value(event, self.validity.rules)
 
     def dead_key(self, event: Any) -> bytes | None:
         """Return an invalid event's key when it has one as text."""

@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("migration", sa.Text(), nullable=False),
         sa.Column("dead_letters", sa.Text(), nullable=False),
-        sa.Column("places", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("letters", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("sent", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("since", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("edited", sa.Boolean(), nullable=False),
