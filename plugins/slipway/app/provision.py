@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from slipway.app import adopted, provision_look
 from slipway.app.provision_steps import (
@@ -26,6 +26,7 @@ from slipway.app.provision_steps import (
 )
 from slipway.app.saved_plan import SavedPlan, refuse_if_moved, save
 from slipway.domain.contract import Migration
+from slipway.domain.shared_topics import disagreements
 from slipway.errors import Permanent, Retryable
 from slipway.faults import fail_at
 from slipway.ports import Actor, ConnectionSeen, ConnectionState, World
@@ -80,6 +81,14 @@ def refuse_connections(seen: Sequence[ConnectionSeen]) -> None:
     if all(one.state is ConnectionState.UNREACHABLE for one in bad):
         raise Retryable(told)
     raise Permanent(told)
+
+
+def refuse_disagreements(migration: Migration, all_of_them: Iterable[Migration]) -> None:
+    """Raise Permanent when another contract wants one of the migration's topics in another way."""
+    others = (one for one in all_of_them if one.name != migration.name)
+    found = [line for other in others for line in disagreements((migration, other))]
+    if found:
+        raise Permanent("nothing can be planned before the contracts agree:\n  " + "\n  ".join(found))
 
 
 def connections_table(seen: Sequence[ConnectionSeen]) -> str:

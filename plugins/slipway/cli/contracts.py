@@ -10,6 +10,7 @@ from slipway.adapters.contracts import ContractFileError, load_migration
 from slipway.cli.verbs import DONE, NO, Verbs, print_json, print_table
 from slipway.domain import names
 from slipway.domain.contract import Contract
+from slipway.domain.shared_topics import disagreements
 
 
 def add(verbs: Verbs) -> None:
@@ -29,7 +30,7 @@ def _validate(given: argparse.Namespace) -> int:
     folder = bootstrap.contracts_folder()
     paths = [folder / f"{name}.yaml" for name in given.migration] or sorted(folder.glob("*.yaml"))
     complaints: list[str] = []
-    found = []
+    found, readable = [], []
     for path in paths:
         try:
             migration = load_migration(path)
@@ -37,7 +38,9 @@ def _validate(given: argparse.Namespace) -> int:
             complaints += error.complaints
         else:
             measures = sum(len(kpi.measures) for kpi in migration.kpis.values())
+            readable.append(migration)
             found.append((migration.name, len(migration.kpis), measures, migration.parity_digest[:12]))
+    complaints += disagreements(readable)
     if given.json:
         print_json({"valid": [row[0] for row in found], "complaints": complaints})
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from slipway import bootstrap
 from slipway.cli.verbs import DONE, NO, Verbs, operator, print_json
+from slipway.domain.contract import Migration
 from slipway.errors import Permanent, why
 
 if TYPE_CHECKING:
@@ -45,10 +46,10 @@ def _plan(given: argparse.Namespace) -> int:
     from slipway.app.provision_steps import Safety
     from slipway.app.saved_plan import save
 
-    connections, steps = _look(given.migration)
-    saved = save(bootstrap.migration(given.migration), steps)
+    migration, connections, steps = _look(given.migration)
+    saved = save(migration, steps)
     if given.out:
-        given.out.write_text(json.dumps(saved.to_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        _keep(given.out, saved)
     if given.json:
         print_json(
             {
@@ -72,23 +73,44 @@ def _apply(given: argparse.Namespace) -> int:
     from slipway.app import provision
 
     saved = _read(given.plan)
+    migration = bootstrap.migration(given.migration)
+    provision.refuse_disagreements(migration, bootstrap.readable_migrations())
     provision.refuse_connections(bootstrap.check_connections())
-    migration, world = bootstrap.migration(given.migration), bootstrap.world()
+    world = bootstrap.world()
     done = provision.apply(migration, saved, world, operator(), confirmed=given.confirm)
     if given.json:
         print_json({"fingerprint": saved.fingerprint, "done": [step.what for step in done]})
     else:
-        print("\n".join(f"done  {step.what}" for step in done) or "nothing was left to do")
+        print("\n".join(f"{_outcome(step)}  {step.what}" for step in done) or "nothing was left to do")
     return DONE
 
 
-def _look(name: str) -> tuple[Sequence[ConnectionSeen], Sequence[Step]]:
+def _outcome(step: Step) -> str:
+    from slipway.app.provision_steps import ReplicateTopic
+
+    return "left as it is" if isinstance(step, ReplicateTopic) else "done"
+
+
+def _look(name: str) -> tuple[Migration, Sequence[ConnectionSeen], Sequence[Step]]:
+    """Return the contract as it was read once, so that what is kept is what was planned."""
     from slipway.app import provision
 
     migration = bootstrap.migration(name)
+    provision.refuse_disagreements(migration, bootstrap.readable_migrations())
     connections = bootstrap.check_connections()
     provision.refuse_connections(connections)
-    return connections, provision.plan(migration, bootstrap.world())
+    return migration, connections, provision.plan(migration, bootstrap.world())
+
+
+def _keep(path: Path, saved: SavedPlan) -> None:
+    text = json.dumps(saved.to_json(), indent=2, ensure_ascii=False) + "\n"
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise Permanent(
+            f"the plan can't be kept in {path}: {why(error)}; name a file in a folder that is there and that "
+            "you may write"
+        ) from error
 
 
 def _read(path: Path) -> SavedPlan:

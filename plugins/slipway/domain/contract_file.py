@@ -13,7 +13,17 @@ from decimal import Decimal
 from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from slipway.domain import names
 
 Function = Literal["count", "count_distinct", "sum", "min", "max", "avg"]
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
@@ -21,6 +31,7 @@ FUNCTIONS: tuple[Function, ...] = get_args(Function)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 LONGEST_NAME = 41
 IDENTIFIER = rf"^[a-z][a-z0-9_]{{0,{LONGEST_NAME - 1}}}$"
+LONGEST_TOPIC = 249
 _TOPIC = r"^[a-z0-9]+-[a-z0-9][a-z0-9-]*$"
 _RELATION = r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$"
 
@@ -156,6 +167,24 @@ class Events(_Model):
         ),
     ] = "broker"
     traffic: Annotated[Traffic, Field(description="What the topic must carry")]
+
+    @field_validator("topic")
+    @classmethod
+    def topic_and_its_dead_letters_have_names(cls, topic: str) -> str:
+        """Refuse a topic that is its own dead-letter topic, and names that Kafka does not take."""
+        dead = names.dlq_topic(topic)
+        if topic == dead:
+            raise ValueError(
+                f"the layer dlq is kept for dead letters: refused records of {topic} would go into {topic} "
+                f"itself; name another layer, such as raw-{topic.removeprefix('dlq-')}"
+            )
+        longest = max(topic, dead, key=len)
+        if len(longest) > LONGEST_TOPIC:
+            raise ValueError(
+                f"Kafka takes {LONGEST_TOPIC} characters of a topic's name at most, but {longest[:40]}... "
+                f"has {len(longest)}; give the data type a shorter name"
+            )
+        return topic
 
     @model_validator(mode="after")
     def latest_needs_a_version(self) -> Events:

@@ -51,10 +51,12 @@ def provision(migration: str) -> None:
 
     params = _params()
     kept = SavedPlan.from_json(params["plan"]) if params["plan"] else None
+    contract = bootstrap.migration(migration)
+    use_case.refuse_disagreements(contract, bootstrap.readable_migrations())
     connections = bootstrap.check_connections()
     print(use_case.connections_table(connections))
     use_case.refuse_connections(connections)
-    world, contract = bootstrap.world(), bootstrap.migration(migration)
+    world = bootstrap.world()
     world.ledger.upgrade()
     steps = use_case.plan(contract, world)
     print(use_case.table(steps))
