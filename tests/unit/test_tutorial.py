@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from slipway import cli
+from slipway.cli.verbs import parse
 
 REPO = Path(__file__).parents[2]
 PAGE = (REPO / "docs" / "tutorial" / "a-new-migration.md").read_text(encoding="utf-8")
@@ -58,11 +61,37 @@ def test_the_contract_fits_the_draft_of_the_sample(home: Path, capsys: pytest.Ca
     assert capsys.readouterr().err.strip().replace(f"{home}/", "") in PAGE
 
 
-def test_every_page_and_verb_that_it_names_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+def commands() -> Iterator[tuple[str, str]]:
+    """Yield the page and each command of `slipway` that stands in it, in a block or in a sentence."""
+    for path in [REPO / "README.md", *sorted((REPO / "docs").rglob("*.md"))]:
+        page, where = path.read_text(encoding="utf-8"), str(path.relative_to(REPO))
+        for block in re.findall(r"^ *```\w*\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE):
+            for line in re.findall(r"^ *(?:\./)?slipway +(.+)$", block, re.MULTILINE):
+                yield where, line
+                verb = " ".join(line.split()[:2])
+            for other in re.findall(r"# or (--.+)$", block, re.MULTILINE):
+                yield where, f"{verb} {other}"
+        for said in re.findall(r"`(?:\./)?slipway +([^`\n]+)`", page):
+            # A verb by itself is named, not called.
+            yield where, said if " " in said.strip() else f"{said} --help"
+
+
+@pytest.mark.parametrize(("page", "command"), sorted(set(commands())))
+def test_every_command_that_a_page_shows_can_be_given(
+    page: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = re.sub(r"<\w+>", "some", command).replace("[", " ").replace("]", " ")
+    try:
+        parse(cli.parser(), shlex.split(plain, comments=True))
+    except SystemExit as end:
+        assert end.code == 0, f"{page}: slipway {command}\n{capsys.readouterr().err}"
+
+
+def test_the_tutorials_commands_are_all_looked_at() -> None:
+    shown = [command for page, command in commands() if page == "docs/tutorial/a-new-migration.md"]
+    assert len(shown) == PAGE.count("./slipway ") + PAGE.count("# or --")
+
+
+def test_every_page_that_it_names_is_there() -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", PAGE):
         assert (REPO / "docs" / "tutorial" / link).resolve().is_file(), link
-    with pytest.raises(SystemExit):
-        cli.main(["--help"])
-    verbs = capsys.readouterr().out
-    for verb in set(re.findall(r"^\./slipway (\S+)", PAGE, re.MULTILINE)):
-        assert verb in verbs, verb

@@ -16,12 +16,12 @@ from slipway.errors import Retryable, SlipwayError
 
 INTERRUPTED = 130
 
-__all__ = ["DONE", "NO", "UNREACHABLE", "main"]
+__all__ = ["DONE", "NO", "UNREACHABLE", "main", "parser"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
-    given = parse(_parser(), arguments)
+    given = parse(parser(), arguments)
     try:
         code: int = given.run(given)
     except Retryable as error:
@@ -36,11 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of every verb."""
+    found = argparse.ArgumentParser(
         prog="slipway", description="Move daily batch KPIs to streaming, with every difference explained."
     )
-    verbs = Verbs(parser)
+    verbs = Verbs(found)
     for module in (contracts, onboarding, design, provisioning, operations, dead_letters):
         module.add(verbs)
-    return parser
+    return found
