@@ -78,10 +78,11 @@ def test_revisions_share_an_id_and_the_newest_counts(tmp_path: Path, name: str) 
 
 
 def test_few_revisions_are_revisions_and_no_redeliveries() -> None:
-    rows = [event(number, version=1) for number in range(40)]
-    found = drafted([*rows, event(3, version=2)])
+    rows = [event(number, revision=1) for number in range(40)]
+    found = drafted([*rows, event(3, revision=2)])
     assert found.version is not None
-    assert (found.id.value, found.version.value, found.version.sure) == ("event_id", "version", True)
+    assert (found.id.value, found.version.value, found.version.sure) == ("event_id", "revision", True)
+    assert found.sums == (), "a sum of revisions means nothing"
 
 
 def test_a_thing_that_many_events_are_about_is_not_their_id(tmp_path: Path) -> None:

@@ -215,7 +215,9 @@ def _sums(fields: Sequence[Guess]) -> list[Guess]:
         for field in fields
         if (field.kind in ("int", "long", "double") or field.kind.startswith("decimal"))
         and not field.personal
-        and not re.search(r"(^|_)(id|no|number|code|version|year|month|seq|sequence|zip)$", snake(field.name))
+        and not re.search(
+            r"(^|_)(id|no|number|code|version|revision|year|month|seq|sequence|zip)$", snake(field.name)
+        )
     ]
     return sorted(numbers, key=lambda field: not field.kind.startswith("decimal"))
 
