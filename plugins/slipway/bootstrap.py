@@ -15,7 +15,7 @@ from slipway.adapters.contracts import (
     load_migration,
     load_outline,
 )
-from slipway.connections import Endpoint, endpoint
+from slipway.connections import Endpoint, endpoint, login_of
 from slipway.domain.contract import Migration
 from slipway.domain.skew import KeySample
 from slipway.errors import Permanent
@@ -108,7 +108,6 @@ def world() -> World:
     from slipway.adapters.flink.rest import FlinkEngine
     from slipway.adapters.kafka import KafkaTopics
     from slipway.adapters.lake.late_rows import DuckDBLateRows
-    from slipway.adapters.registry import SchemaRegistry
     from slipway.adapters.report import HtmlReports
     from slipway.adapters.serving.postgres import PostgresServing
     from slipway.adapters.warehouse_facts import WarehouseFacts
@@ -122,7 +121,7 @@ def world() -> World:
         clock=SystemClock(),
         ledger=ledger(),
         topics=KafkaTopics(_kafka()),
-        schemas=SchemaRegistry(_url(endpoint("slipway_registry"))),
+        schemas=registry(),
         engine=FlinkEngine(_url(flink), home() / ".local" / "jars" / "submit" / SQL_DRIVER),
         scripts=scripts(),
         writers=writers,
@@ -155,7 +154,10 @@ def registry(url: str | None = None) -> Schemas:
     """Return the schema registry at a URL, else that of the connection."""
     from slipway.adapters.registry import SchemaRegistry
 
-    return SchemaRegistry(url or _url(endpoint("slipway_registry")))
+    if url:
+        return SchemaRegistry(url)  # the connection's login is not shown to another server
+    found = endpoint("slipway_registry")
+    return SchemaRegistry(_url(found), login_of(found))
 
 
 def cluster_facts(topic: str) -> tuple[int, int | None]:
@@ -167,11 +169,15 @@ def cluster_facts(topic: str) -> tuple[int, int | None]:
     return topics.brokers(), found.partitions if found else None
 
 
-def keys_of_topic(topic: str) -> KeySample:
-    """Return keys of a topic."""
-    from slipway.adapters.key_samples import from_topic
+def keys_of_topic(migration: Migration, topic: str | None = None) -> KeySample:
+    """Return keys of a topic, the contract's unless another is named; of the contract's, ids too."""
+    from slipway.adapters.key_samples import from_topic, id_in_avro, id_in_json
 
-    return from_topic(topic, _kafka())
+    events = migration.contract.events
+    if topic not in (None, events.topic):
+        return from_topic(str(topic), _kafka(), foreign=True)
+    read = id_in_json(events.id) if events.format == "json" else id_in_avro(events.id, registry())
+    return from_topic(events.topic, _kafka(), read)
 
 
 def keys_of_file(migration: Migration, path: Path) -> KeySample:

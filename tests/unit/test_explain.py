@@ -86,7 +86,7 @@ def test_a_file_is_a_sample_and_ids_under_several_keys_are_counted(
 
     found = from_file(flights, path)
 
-    assert found == KeySample(str(path), {b"a": 2, b"b": 1}, 0, strays=1, ids=2)
+    assert found == KeySample(str(path), {b"a": 2, b"b": 1}, 0, strays=1, ids=2, identified=3)
     path.write_text('{"event_id": "1"}')
     with pytest.raises(Permanent, match=r"events\.jsonl:1: the event has no flight_id"):
         from_file(flights, path)

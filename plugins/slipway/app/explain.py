@@ -66,13 +66,12 @@ def explain(
         assumptions.append(f"the cluster has {ASSUMED_BROKERS} brokers; --cluster asks it")
     if keys_per_day is None and sample is not None:
         traffic = migration.contract.events.traffic
-        keys_per_day = max(round(traffic.peak_per_second * sizing.SECONDS_A_DAY * sample.new_ids), 1)
-        assumptions.append(
-            f"every second of the day is a peak, and {sample.new_ids:.0%} of the records bring a new id, as "
-            "in the sample"
-        )
+        share, told = _new_ids(migration, sample)
+        peak_of_a_year = traffic.peak_per_second * traffic.yearly_growth
+        keys_per_day = max(round(peak_of_a_year * sizing.SECONDS_A_DAY * share), 1)
+        assumptions.append(f"every second of the day is a peak, a year from now, and {told}")
     elif keys_per_day is None:
-        assumptions.append("every second of the day is a peak; --keys-per-day tells better")
+        assumptions.append("every second of the day is a peak, a year from now; --keys-per-day tells better")
     made = partitions or int(str(derive.partitions(migration).value))
     key = migration.contract.events.key
     pii = {field.name for field in migration.event_fields if field.pii}
@@ -88,9 +87,22 @@ def explain(
         promises=promises.promises(migration),
         partitions=sizing.partition_sheet(migration, known),
         state=sizing.state_sheet(migration, keys_per_day),
-        skew=skew(sample, made, key, masked=not pii.isdisjoint(key)) if sample else None,
+        skew=skew(sample, made, key, masked=sample.foreign or not pii.isdisjoint(key)) if sample else None,
         risks=risks(migration, brokers),
     )
+
+
+def _new_ids(migration: Migration, sample: KeySample) -> tuple[float, str]:
+    """Return the share of records that bring a new id, and where it is from."""
+    events = migration.contract.events
+    if sample.new_ids is not None:
+        return sample.new_ids, (
+            f"{sample.new_ids:.0%} of the records bring a new id, as in the sample: {sample.ids:,} ids in "
+            f"{sample.identified:,} records"
+        )
+    if events.key == (events.id,) and not sample.foreign:
+        return sample.new_keys, f"{sample.new_keys:.0%} of the records bring a new id, which is the key"
+    return 1.0, "every record brings a new id, for the sample shows keys and no ids"
 
 
 def _told(value: int | str | timedelta) -> str:

@@ -18,6 +18,7 @@ from slipway.errors import Permanent, why
 if TYPE_CHECKING:
     from slipway.app.check_schema import Checked
     from slipway.app.explain import Explained
+    from slipway.domain.changes import Change
     from slipway.domain.skew import KeySample, Skew
 
 
@@ -102,7 +103,7 @@ def _explain(given: argparse.Namespace) -> int:
 
 def _sample(given: argparse.Namespace, migration: Migration) -> KeySample | None:
     if given.sample_topic is not None:
-        return bootstrap.keys_of_topic(given.sample_topic or migration.contract.events.topic)
+        return bootstrap.keys_of_topic(migration, given.sample_topic or None)
     if given.sample_file is not None:
         return bootstrap.keys_of_file(migration, given.sample_file)
     if given.sample_table is not None:
@@ -151,7 +152,7 @@ def _print_skew(found: Skew) -> None:
     shares = ", ".join(f"{number}: {share:.1%}" for number, share in enumerate(found.by_partition))
     fullest = f"the fullest of {found.partitions} partitions has {found.imbalance:.2f} x the mean"
     rows = [
-        ("sample", f"{found.records:,} records with {found.keys:,} keys from {found.source}"),
+        ("sample", f"{_looked_at(found)} with {found.keys:,} keys from {found.source}"),
         ("largest key", f"{found.largest_key}: {found.largest_share:.1%} of the records"),
         ("imbalance", f"{fullest}: {'even enough' if found.even else 'uneven'}"),
         ("share by partition", shares),
@@ -167,6 +168,12 @@ def _print_skew(found: Skew) -> None:
         _section("Ways out", ("way", "helps", "costs"), ways)
 
 
+def _looked_at(found: Skew) -> str:
+    if found.read == found.records:
+        return f"{found.records:,} records"
+    return f"{found.read:,} of {found.records:,} records, each partition weighed by what it holds,"
+
+
 def _section(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     print(f"\n{title}")
     print_table(headers, rows or [("none", *[""] * (len(headers) - 1))])
@@ -177,11 +184,11 @@ def _pairs(inputs: Mapping[str, str]) -> str:
 
 
 def _diff(given: argparse.Namespace) -> int:
-    from slipway.domain.changes import Effect, compare, worst
+    from slipway.domain.changes import Effect, worst
 
     migration = bootstrap.migration(given.migration)
     if given.against:
-        changes = compare(_document(given.against), migration.document)
+        changes = _against(given.against, migration)
     else:
         from slipway.app import adopted
 
@@ -201,6 +208,19 @@ def _diff(given: argparse.Namespace) -> int:
     return DONE if worst(changes) in (None, Effect.COMPATIBLE) else NO
 
 
+def _against(path: Path, migration: Migration) -> tuple[Change, ...]:
+    from slipway.domain.changes import compare
+
+    document = _document(path)
+    try:
+        return compare(document, migration.document)
+    except (KeyError, TypeError, AttributeError, ValueError, Permanent) as error:
+        raise Permanent(
+            f"the contract in {path} is not whole, so nothing can be compared with it; give a contract (.yaml), "
+            "or a plan that `slipway plan --out` kept"
+        ) from error
+
+
 def _document(path: Path) -> Mapping[str, Any]:
     if path.suffix in (".yaml", ".yml"):
         return bootstrap.migration_at(path).document
@@ -209,7 +229,7 @@ def _document(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         raise Permanent(f"{path} can't be read: {why(error)}") from error
     if isinstance(document, dict) and "slipway_plan" in document:
-        document = document["contract"]
+        document = document.get("contract")
     if not isinstance(document, dict) or set(document) != {"contract", "schema"}:
         raise Permanent(f"{path} is neither a contract (.yaml) nor a plan that `slipway plan --out` kept")
     return document
@@ -234,11 +254,11 @@ def _check_schema(given: argparse.Namespace) -> int:
         asked = None if given.registry is None else len(others)
         print_json({**asdict(found), "subject": subject, "registered_versions": asked})
     else:
-        _print_checked(found, _against(subject, None if given.registry is None else len(others)))
+        _print_checked(found, _versions(subject, None if given.registry is None else len(others)))
     return DONE if found.compatible else NO
 
 
-def _against(subject: str, versions: int | None) -> str:
+def _versions(subject: str, versions: int | None) -> str:
     if versions is None:
         return "checked against the contract's schema; no registry was asked (--registry)"
     if not versions:

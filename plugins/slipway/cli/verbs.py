@@ -59,10 +59,14 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows for a person."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     # A file or a CI's log has no width of its own; 80 columns would break words apart there.
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH
-    table = Table(*headers, box=None, pad_edge=False)
+    # As they are: a key such as [red] or :x: is no markup.
+    table = Table(box=None, pad_edge=False)
+    for header in headers:
+        table.add_column(Text(header))
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(Text(str(cell)) for cell in row))
     Console(width=width).print(table)

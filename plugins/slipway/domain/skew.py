@@ -36,21 +36,31 @@ def partition_of(key: bytes, partitions: int) -> int:
 class KeySample:
     """Records by key. source: where they are from; keyless: records without a key, which go anywhere.
 
-    ids: how many different ids there are; strays: those that were seen under several keys; None for both
-    when ids were not looked at.
+    records: how many the source has of each key, an estimate where only its beginning was looked at. read:
+    how many were looked at; None: all. ids: how many different ids there are among the `identified` records
+    whose id was read; strays: those that were seen under several keys; None for all three when ids were not
+    looked at. foreign: the contract does not describe the source: nobody said whether its keys may be shown.
     """
 
     source: str
-    records: Mapping[bytes, int]
+    records: Mapping[bytes, float]
     keyless: int = 0
     strays: int | None = None
     ids: int | None = None
+    identified: int | None = None
+    read: int | None = None
+    foreign: bool = False
 
     @property
-    def new_ids(self) -> float:
-        """Share of the records that bring a new id; keys stand in where ids were not looked at, 0 to 1."""
-        total = sum(self.records.values()) + self.keyless
-        return (len(self.records) if self.ids is None else self.ids) / total if total else 1.0
+    def new_ids(self) -> float | None:
+        """Share of the records that bring a new id, 0 to 1; None when ids were not looked at."""
+        return self.ids / self.identified if self.ids is not None and self.identified else None
+
+    @property
+    def new_keys(self) -> float:
+        """Share of the records that bring a new key, 0 to 1."""
+        total = sum(self.records.values()) + self.keyless if self.read is None else self.read
+        return len(self.records) / total if total else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +77,12 @@ class Skew:
     """How a sample of keys falls on partitions.
 
     largest_share: records of the most frequent key over all, 0 to 1. imbalance: fullest partition over the
-    mean, 1 is even. by_partition: share of each partition.
+    mean, 1 is even. by_partition: share of each partition. read: records that were looked at.
     """
 
     source: str
     records: int
+    read: int
     keys: int
     keyless: int
     strays: int | None
@@ -90,16 +101,17 @@ class Skew:
 
 def skew(sample: KeySample, partitions: int, key_fields: tuple[str, ...], *, masked: bool = False) -> Skew:
     """Measure a sample on that many partitions. masked: the key holds what nobody may read."""
-    filled = [0] * partitions
+    filled = [0.0] * partitions
     for key, count in sample.records.items():
         filled[partition_of(key, partitions)] += count
     total = sum(filled)
-    largest, most = max(sample.records.items(), key=lambda item: item[1], default=(b"", 0))
+    largest, most = max(sample.records.items(), key=lambda item: item[1], default=(b"", 0.0))
     share = most / total if total else 0.0
     imbalance = max(filled) * partitions / total if total else 1.0
     return Skew(
         source=sample.source,
-        records=total + sample.keyless,
+        records=round(total) + sample.keyless,
+        read=round(total) + sample.keyless if sample.read is None else sample.read,
         keys=len(sample.records),
         keyless=sample.keyless,
         strays=sample.strays,
