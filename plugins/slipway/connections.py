@@ -52,6 +52,11 @@ def endpoint(conn_id: str) -> Endpoint:
     return _from_airflow(conn_id, variable)
 
 
+def login_of(found: Endpoint) -> tuple[str, str] | None:
+    """Return login and password of a connection; None when it has no login."""
+    return (found.login, found.password) if found.login else None
+
+
 def _from_airflow(conn_id: str, variable: str) -> Endpoint:
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
