@@ -183,6 +183,37 @@ def test_a_kpi_that_is_gone_is_told_what_becomes_of_its_view(flights: Migration)
     assert "its view stays" in change.why
 
 
+def test_a_new_kpi_is_told_in_a_few_words(flights: Migration) -> None:
+    contract = flights.contract
+    two = rebuilt(flights, contract.model_copy(update={"kpis": {**contract.kpis, "b": contract.kpis[KPI]}}))
+
+    change = only(flights, two)
+
+    kpi = contract.kpis[KPI]
+    assert change.after == f"{len(kpi.measures)} measures by {len(kpi.grain)} columns"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"contract": {}, "schema": "{}"},
+        {"slipway_plan": 1},
+        {"slipway_plan": 1, "contract": {"contract": {}, "schema": ""}},
+        {"contract": {"events": None}, "schema": 3},
+        {"contract": {"events": {"topic": "raw-flight-status"}, "kpis": 1}, "schema": "no"},
+    ],
+)
+def test_what_is_no_contract_is_told_and_not_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], document: object
+) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps(document))
+
+    assert cli.main(["diff", "flights", "--against", str(path)]) == 1
+
+    assert str(path) in capsys.readouterr().err
+
+
 def test_diff_compares_with_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for file in CONTRACT.parent.glob("fl*"):
         (tmp_path / file.name).write_text(file.read_text())

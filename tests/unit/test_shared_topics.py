@@ -1,4 +1,4 @@
-"""One topic, one way to have it: what contracts may not want of a topic together, and how it may be called."""
+"""One topic, one way to have it: what contracts may not want of one together, and what it may be called."""
 
 from __future__ import annotations
 

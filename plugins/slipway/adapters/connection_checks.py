@@ -12,8 +12,8 @@ import httpx
 import psycopg
 
 from slipway.adapters.kafka import KafkaTopics
-from slipway.connections import Endpoint, endpoint
-from slipway.errors import Permanent, Retryable, SlipwayError
+from slipway.connections import Endpoint, endpoint, login_of
+from slipway.errors import Permanent, Retryable, SlipwayError, why
 from slipway.ports import ConnectionSeen, ConnectionState
 
 SECONDS = 10
@@ -30,11 +30,15 @@ def _checked(conn_id: str, wanted: str, look: Callable[[Endpoint], str]) -> Conn
         found = endpoint(conn_id)
     except (Permanent, ValueError) as error:
         fix = f"create it in Airflow (Admin, Connections), or set {variable} to its JSON"
-        return ConnectionSeen(conn_id, ConnectionState.ABSENT, str(error), wanted, fix)
+        seen = str(error).partition("; ")[0]  # what mends it stands in the fix
+        return ConnectionSeen(conn_id, ConnectionState.ABSENT, seen, wanted, fix)
     try:
         return ConnectionSeen(conn_id, ConnectionState.OK, look(found), wanted, "")
     except _Lacking as error:
         return ConnectionSeen(conn_id, ConnectionState.LACKING, str(error), wanted, error.fix)
+    except httpx.InvalidURL as error:
+        fix = f"correct host and port of {conn_id}; the host begins with http:// or https://"
+        return ConnectionSeen(conn_id, ConnectionState.LACKING, why(error), wanted, fix)
     except (Retryable, httpx.TransportError, psycopg.OperationalError) as error:
         told = " ".join(str(error).split())
         fix = f"start the system, or correct host and port of {conn_id}"
@@ -65,24 +69,27 @@ def _kafka(found: Endpoint) -> str:
 
 
 def _registry(found: Endpoint) -> str:
-    answer = _get(found, "/subjects")
+    answer = _get(found, "/subjects", login_of(found))
     return f"{len(answer)} subjects"
 
 
 def _flink(found: Endpoint) -> str:
-    answer = _get(found, "/overview")
+    # Flink's API knows no login; the connection's password is for the roles of writers.
+    answer = _get(found, "/overview", None)
     return (
         f"Flink {answer['flink-version']}, {answer['slots-available']} of {answer['slots-total']} slots free"
     )
 
 
-def _get(found: Endpoint, path: str) -> Any:
-    auth = (found.login, found.password) if found.login else None
+def _get(found: Endpoint, path: str, auth: tuple[str, str] | None) -> Any:
     url = f"{found.host}:{found.port}{found.extra.get('path', '')}{path}"
     answer = httpx.get(url, timeout=SECONDS, auth=auth)
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         fix = f"correct login and password of {found.conn_id}, or give the user access"
         raise _Lacking(f"{url} answers {answer.status_code}", fix)
+    if answer.is_client_error and answer.status_code not in _PASSING:
+        fix = f"correct host and port of {found.conn_id}, and `path` in its extra"
+        raise _Lacking(f"{url} answers {answer.status_code}: no such API is there", fix)
     if not answer.is_success:
         raise Retryable(f"{url} answers {answer.status_code}")
     try:
@@ -150,19 +157,52 @@ def _refuse_read_only(place: str, key: str) -> None:
 
 
 def _one(found: Endpoint, query: str) -> Mapping[str, Any]:
-    with psycopg.connect(
-        host=found.host,
-        port=found.port,
-        user=found.login,
-        password=found.password,
-        dbname=found.schema,
-        connect_timeout=SECONDS,
-        application_name="slipway check",
-        row_factory=psycopg.rows.dict_row,
-    ) as connection:
-        row = connection.execute(query).fetchone()
+    try:
+        with psycopg.connect(
+            host=found.host,
+            port=found.port,
+            user=found.login,
+            password=found.password,
+            dbname=found.schema,
+            connect_timeout=SECONDS,
+            application_name="slipway check",
+            row_factory=psycopg.rows.dict_row,
+        ) as connection:
+            row = connection.execute(query).fetchone()
+    except psycopg.OperationalError as error:
+        told = refusal(str(error))
+        if told is None:
+            raise
+        raise _Lacking(
+            told, f"correct login, password and schema (the database) of {found.conn_id}"
+        ) from error
     return row or {}
 
+
+def refusal(message: str) -> str | None:
+    """Return in one line what a Postgres server said when it let nobody in; None when it may yet let us in.
+
+    libpq hands on no SQLSTATE for a connection that failed, so only the words are left.
+    """
+    _, fatal, told = " ".join(message.split()).partition("FATAL: ")
+    if not fatal or any(words in told for words in _STILL_COMING):
+        return None
+    return f"the server refuses: {told.strip()}"
+
+
+_PASSING = (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS)
+
+_STILL_COMING = (
+    "starting up",
+    "shutting down",
+    "recovery mode",
+    "not yet accepting",
+    "not accepting connections",
+    "too many",
+    "connection slots",
+    "terminating connection",
+)
+"""What a server says that is only busy, or on its way up or down."""
 
 _LOOKS: Mapping[str, tuple[str, Callable[[Endpoint], str]]] = {
     "slipway_kafka": ("a cluster where topics can be created", _kafka),

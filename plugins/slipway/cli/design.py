@@ -216,8 +216,8 @@ def _against(path: Path, migration: Migration) -> tuple[Change, ...]:
         return compare(document, migration.document)
     except (KeyError, TypeError, AttributeError, ValueError, Permanent) as error:
         raise Permanent(
-            f"the contract in {path} is not whole, so nothing can be compared with it; give a contract (.yaml), "
-            "or a plan that `slipway plan --out` kept"
+            f"the contract in {path} is not whole, so nothing can be compared with it; give a contract "
+            "(.yaml), or a plan that `slipway plan --out` kept"
         ) from error
 
 

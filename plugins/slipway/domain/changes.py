@@ -107,7 +107,18 @@ def _contract(old: Any, new: Any) -> Iterator[Change]:
         if path.startswith("kpis.") and path.count(".") == 1 and after is None:
             why = "no job fills it any more; its view stays for its readers until somebody drops it"
         written = _AS_WRITTEN.get(path, path)
-        yield Change(written, _shown(path, before), _shown(path, after), effect, why, advice)
+        whole = path.startswith("kpis.") and path.count(".") == 1
+        seen, wanted = (_kpi(one) if whole and one else _shown(path, one) for one in (before, after))
+        yield Change(written, seen, wanted, effect, why, advice)
+
+
+def _kpi(kpi: Any) -> str:
+    """Return a whole KPI in a few words: its text would fill the screen."""
+    return f"{_counted(kpi['measures'], 'measure')} by {_counted(kpi['grain'], 'column')}"
+
+
+def _counted(things: Any, word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
 
 
 def _class(path: str, old: Any, new: Any, moved: bool) -> tuple[Effect, str, str]:
