@@ -180,6 +180,8 @@ def test_an_invalid_event_may_go_to_the_dead_letters_with_what_the_ingest_job_wo
         "stage": b"produce",
         "source_topic": b"raw-cases",
         "source_time": b"2013-03-08T12:00:00.000Z",
+        "schema_id": b"",
+        "time": b"2013-03-08T12:00:00.000Z",
     }
     assert json.loads(record["value"])["dep_delay"] == "x"
     assert record["key"] == b"e1"

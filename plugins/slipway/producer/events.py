@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,14 @@ import msgspec
 from slipway.errors import Permanent
 
 Status = Literal["delivered", "invalid", "dead_letter", "failed"]
+
+
+_QUOTED = re.compile(r"'.*'", re.DOTALL)
+
+
+def general(reason: str) -> str:
+    """Return a reason without the values in it."""
+    return _QUOTED.sub("...", reason)
 
 
 class UnknownType(Permanent):
@@ -36,9 +45,9 @@ class Result(msgspec.Struct, frozen=True, gc=False):
 
     status: delivered; invalid (nothing was sent); dead_letter (invalid, and it stands in the dead letters);
     failed (Kafka did not confirm it: it may or may not stand in the topic). topic, partition, offset: where
-    it stands; offset is -1 when the broker does not say. at: the record's timestamp, epoch milliseconds.
-    reason: why it is invalid, in the decoder's words. error: what Kafka said. retriable: publishing the
-    event again may succeed.
+    it stands (failed: topic alone); offset is -1 when the broker does not say. at: the record's timestamp,
+    epoch milliseconds. reason: why it is invalid, in the decoder's words. error: what Kafka said. retriable:
+    publishing the event again may succeed.
     """
 
     status: Status

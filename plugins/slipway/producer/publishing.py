@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,56 +10,27 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import MethodType, TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, cast, get_args
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from slipway.domain import names
 from slipway.domain.contract import Migration
 from slipway.domain.event_values import Refused
-from slipway.errors import Permanent, Retryable
+from slipway.errors import Permanent, SlipwayError
 from slipway.ports import Schemas
-from slipway.producer.encoding import Encoding, OnUnknown
-from slipway.producer.events import Counters, Event, Result, Status, UnknownType
+from slipway.producer.answers import OnResult, delivery, put, told
+from slipway.producer.arguments import arrival, kinds, listed
+from slipway.producer.events import Counters, Event, Result, UnknownType, general
+from slipway.producer.routes import Route, routes_of
 from slipway.producer.settings import Profile, patience, settings
+from slipway.producer.unheard import Unheard
 
 OnInvalid = Literal["return", "dlq"]
-OnResult = Callable[[Result], None]
 STAGE = "produce"
 """The stage that dead letters of a producer name; those of the ingest job name `decode`."""
 
 _GRACE = 10.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LASTING = frozenset(
-    {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.INVALID_RECORD,
-        KafkaError._INVALID_ARG,
-        KafkaError._FATAL,
-    }
-)
-"""Errors of a record that trying again does not mend."""
-_QUOTED = re.compile(r"'.*'", re.DOTALL)
-
-
-class _Route:
-    """Where the events of one contract go."""
-
-    def __init__(self, migration: Migration, schema_id: int | None, on_unknown: OnUnknown) -> None:
-        self.migration = migration
-        self.topic = migration.contract.events.topic
-        self.dead_letters = names.dlq_topic(self.topic)
-        self.schema_id = schema_id
-        self.from_producer = migration.contract.events.arrival == "producer"
-        self.encoding = Encoding(migration, schema_id, on_unknown)
-
-    def meaning(self) -> tuple[Any, ...]:
-        """Return what two contracts must have in common to share the events of a type."""
-        events = self.migration.contract.events
-        kept = (events.topic, events.format, events.key, events.id, events.time, events.arrival)
-        return (*kept, events.ahead_at_most, self.migration.schema.text)
 
 
 class EventProducer:
@@ -69,7 +39,7 @@ class EventProducer:
     contracts: contracts, their files, or folders of them. config: librdkafka's settings. profile: durable
     sends at once, throughput gathers. registry: where schemas have their ids; needed for `format: avro`.
     on_invalid: `return` sends nothing, `dlq` sends the event to its contract's dead letters. now: epoch
-    seconds.
+    seconds. Permanent when one of them is not as it must be. A forked process needs a producer of its own.
     """
 
     def __init__(
@@ -82,14 +52,22 @@ class EventProducer:
         on_invalid: OnInvalid = "return",
         now: Callable[[], float] = time.time,
     ) -> None:
+        if on_invalid not in get_args(OnInvalid):
+            raise Permanent(f"on_invalid is {on_invalid!r}; known are {', '.join(get_args(OnInvalid))}")
         configuration = settings(profile, config)
         self.patience = patience(configuration)
-        self._producer = Producer(configuration)
         self._dead = on_invalid == "dlq"
         self._now = now
         self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._unheard = Unheard()
         self.counters = Counters()
-        self._routes = _routes(_loaded(contracts), registry, self._note_unknown)
+        self._routes = routes_of(contracts, registry, self._note_unknown)
+        try:
+            self._producer = Producer(configuration)
+        except KafkaException as error:
+            told = error.args[0].str() if error.args else error
+            raise Permanent(f"Kafka's client refuses the configuration: {told}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -97,41 +75,50 @@ class EventProducer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except SlipwayError as failed:
+            if error is None:
+                raise
+            error.add_note(str(failed))  # it must not stand in for the application's own
 
     def publish(self, event: Event) -> Result:
         """Publish one event and wait for Kafka's answer; at most the time that Kafka takes to give up."""
         return self.publish_batch([event])[0]
 
-    def publish_batch(self, events: Sequence[Event]) -> Sequence[Result]:
+    def publish_batch(self, events: Iterable[Event]) -> Sequence[Result]:
         """Publish events and wait until Kafka has answered for each; results in the order of the events.
 
-        UnknownType, before anything is sent, when no contract takes one of them. Never hangs: what Kafka
-        does not confirm in time has failed.
+        UnknownType, before anything is sent, when no contract takes one of them, and Permanent when one is no
+        Event. Never hangs: what Kafka does not confirm in time has failed.
         """
-        routes = {name: self.route(name) for name in {event.type for event in events}}
+        self._check_process()
+        events = listed(events)
+        routes = {kind: self.route(kind) for kind in kinds(events)}
         results: list[Result | None] = [None] * len(events)
+        elsewhere: dict[int, str] = {}
         arrived_at = self._millis()
         ways = {
-            name: (
+            kind: (
                 route,
                 route.topic,
                 route.encoding.encode,
                 route.encoding.latest(arrived_at),
-                _delivery(results, route.topic),
+                delivery(results, route.topic, route.migration.name),
             )
-            for name, route in routes.items()
+            for kind, route in routes.items()
         }
         send, poll, unconfirmed = self._producer.produce, self._producer.poll, 0
         for index, event in enumerate(events):
             route, topic, encode, latest, delivered = ways[event.type]
             if route.from_producer or event.at is not None:
-                self._send(route, event, arrived_at, partial(_put, results, index))
+                elsewhere[index] = self._send(route, event, arrived_at, partial(put, results, index))
                 continue
             try:
                 key, value = encode(event.value, arrived_at, latest)
             except Refused as refused:
-                self._refuse(route, event, str(refused), arrived_at, partial(_put, results, index))
+                keep = partial(put, results, index)
+                elsewhere[index] = self._refuse(route, event, str(refused), arrived_at, keep)
                 continue
             done = MethodType(delivered, index)  # half the cost of a partial
             try:
@@ -141,34 +128,42 @@ class EventProducer:
             unconfirmed += 1
             if unconfirmed % 512 == 0:
                 poll(0)
-        return self._answered(results)
+        return self._answered(results, lambda at: elsewhere.get(at) or routes[events[at].type].topic)
 
     def send(self, event: Event, on_result: OnResult | None = None) -> None:
         """Publish one event without waiting; on_result is called from a later call of the producer.
 
-        UnknownType when no contract takes it. Waits only while the local queue is full.
+        UnknownType when no contract takes it. Waits only while the local queue is full. What fails and has
+        no on_result is raised by close; so is what on_result itself raises, which is logged, too.
         """
-        route = self.route(event.type)
+        self._check_process()
+        (kind,) = kinds(listed([event]))
+        route = self.route(kind)
 
-        def told(result: Result) -> None:
+        def hear(result: Result) -> None:
             self._count(int(result.ok), () if result.ok else (result,))
-            if on_result is not None:
-                on_result(result)
+            self._unheard.tell(result, on_result)
 
-        self._send(route, event, self._millis(), told)
+        self._send(route, event, self._millis(), hear)
         self._producer.poll(0)
 
     def flush(self) -> int:
         """Wait for everything that was sent; return how many events Kafka has not answered for in time."""
+        self._check_process()
         return int(self._producer.flush(self.patience + _GRACE))
 
     def close(self) -> None:
-        """Flush; Retryable when events are left that Kafka has not answered for."""
-        left = self.flush()
-        if left:
-            raise Retryable(f"{left} events were not confirmed; they may or may not stand in their topics")
+        """Flush; says what nobody has been told yet.
 
-    def route(self, kind: str) -> _Route:
+        Retryable when events have no answer, or have failed and were sent without on_result; Permanent when
+        one of those was invalid or can't be sent at all, or when an on_result has raised.
+        """
+        left = self.flush()
+        error = self._unheard.taken(left)
+        if error is not None:
+            raise error
+
+    def route(self, kind: str) -> Route:
         """Return where a type goes; UnknownType names the known ones."""
         found = self._routes.get(kind)
         if found is None:
@@ -176,37 +171,47 @@ class EventProducer:
             raise UnknownType(f"no contract takes events of type {kind!r}; this producer knows {known}")
         return found
 
-    def _send(self, route: _Route, event: Event, now: int, on_result: OnResult) -> None:
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise Permanent(
+                f"this EventProducer belongs to process {self._process}: its threads did not come along into"
+                " the forked one; make another there"
+            )
+
+    def _send(self, route: Route, event: Event, now: int, on_result: OnResult) -> str:
+        """Send an event; return the topic that it goes to."""
         try:
-            arrived_at = _arrival(route, event, now)
+            arrived_at = arrival(route, event, now)
             latest = route.encoding.latest(arrived_at)
             key, value = route.encoding.encode(event.value, arrived_at, latest)
         except Refused as refused:
-            self._refuse(route, event, str(refused), now, on_result)
-            return
+            return self._refuse(route, event, str(refused), now, on_result)
         at = arrived_at if route.from_producer else None
-        self._enqueue(route.topic, value, key, partial(_told, on_result, "delivered", ""), at, None)
+        answered = partial(told, on_result, route.topic, route.migration.name, "delivered", "")
+        self._enqueue(route.topic, value, key, answered, at, None)
+        return route.topic
 
-    def _refuse(self, route: _Route, event: Event, reason: str, now: int, on_result: OnResult) -> None:
+    def _refuse(self, route: Route, event: Event, reason: str, now: int, on_result: OnResult) -> str:
         if not self._dead:
             on_result(Result("invalid", reason=reason))
-            return
+            return ""
         headers = {
             "reason": reason,
             "stage": STAGE,
             "source_topic": route.topic,
             "source_time": _iso(now),
+            "schema_id": "" if route.schema_id is None else str(route.schema_id),
+            "time": _iso(now),
         }
-        if route.schema_id is not None:
-            headers["schema_id"] = str(route.schema_id)
         self._enqueue(
             route.dead_letters,
             route.encoding.dead_value(event.value),
             route.encoding.dead_key(event.value),
-            partial(_told, on_result, "dead_letter", reason),
+            partial(told, on_result, route.dead_letters, route.migration.name, "dead_letter", reason),
             None,
             [(name, text.encode("utf-8", "replace")) for name, text in headers.items()],
         )
+        return route.dead_letters
 
     def _enqueue(
         self,
@@ -237,17 +242,19 @@ class EventProducer:
                 on_delivery(error.args[0], None)
                 return
 
-    def _answered(self, results: list[Result | None]) -> list[Result]:
+    def _answered(self, results: list[Result | None], topic: Callable[[int], str]) -> list[Result]:
         """Wait until no result is missing, or Kafka has had the time to give up; count them."""
         deadline = time.monotonic() + self.patience + _GRACE
         others = [result for result in results if result is None or result.status != "delivered"]
         while None in others and time.monotonic() < deadline:
             self._producer.flush(0.5)
             others = [result for result in results if result is None or result.status != "delivered"]
-        missing = Result("failed", error=f"not confirmed within {self.patience:.0f} s", retriable=True)
-        self._count(len(results) - len(others), [result or missing for result in others])
         if None in others:
-            return [missing if result is None else result for result in results]
+            late = f"not confirmed within {self.patience:.0f} s"
+            for at, result in enumerate(results):
+                results[at] = result or Result("failed", topic(at), error=late, retriable=True)
+            others = [result for result in results if result is None or result.status != "delivered"]
+        self._count(len(results) - len(others), cast(list[Result], others))
         return cast(list[Result], results)
 
     def _count(self, delivered: int, others: Iterable[Result]) -> None:
@@ -257,7 +264,7 @@ class EventProducer:
                 if result.status == "failed":
                     self.counters.failed[result.error] += 1
                     continue
-                self.counters.invalid[_QUOTED.sub("...", result.reason)] += 1
+                self.counters.invalid[general(result.reason)] += 1
                 self.counters.dead_letters += result.status == "dead_letter"
 
     def _note_unknown(self, fields: Iterable[str]) -> None:
@@ -268,110 +275,5 @@ class EventProducer:
         return int(self._now() * 1000)
 
 
-def _put(results: list[Result | None], index: int, result: Result) -> None:
-    results[index] = result
-
-
-def _delivery(results: list[Result | None], topic: str) -> Callable[..., None]:
-    """Return what puts Kafka's answer for a record of the topic into its place among the results."""
-
-    def delivered(index: int, error: KafkaError | None, message: Message | None) -> None:
-        if error is None and message is not None:  # written out, for it is done for each event of a batch
-            results[index] = Result(
-                "delivered",
-                topic,
-                message.partition(),  # type: ignore[arg-type]  # a delivered record has its place
-                message.offset(),  # type: ignore[arg-type]
-                message.timestamp()[1],
-            )
-        else:
-            results[index] = _failed("", error)
-
-    return delivered
-
-
-def _told(
-    on_result: OnResult, status: Status, reason: str, error: KafkaError | None, message: Message | None
-) -> None:
-    on_result(_failed(reason, error) if message is None or error else _stands(status, message, reason))
-
-
-def _stands(status: Status, message: Message, reason: str = "") -> Result:
-    topic, partition, offset = message.topic(), message.partition(), message.offset()
-    return Result(status, topic, partition, offset, message.timestamp()[1], reason)  # type: ignore[arg-type]
-
-
-def _failed(reason: str, error: KafkaError | None) -> Result:
-    told = "no answer" if error is None else str(error.str())
-    lasting = error is not None and (error.fatal() or error.code() in _LASTING)
-    return Result("failed", reason=reason, error=told, retriable=not lasting)
-
-
-def _arrival(route: _Route, event: Event, now: int) -> int:
-    """Return when a record arrives, epoch milliseconds; Refused when that is not the application's to say."""
-    if not route.from_producer:
-        if event.at is not None:
-            raise Refused(
-                f"{route.topic} takes its arrival from the broker (`arrival: broker`): give no `at`"
-            )
-        return now
-    if event.at is None or event.at.utcoffset() is None:
-        raise Refused(
-            f"{route.topic} needs the instant of arrival (`arrival: producer`): give `at`, with a zone"
-        )
-    return (event.at - _EPOCH) // timedelta(milliseconds=1)
-
-
 def _iso(millis: int) -> str:
     return (_EPOCH + timedelta(milliseconds=millis)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _loaded(contracts: Iterable[Migration | Path]) -> Iterable[Migration]:
-    from slipway.adapters.contracts import load_all, load_migration
-
-    for contract in contracts:
-        if isinstance(contract, Migration):
-            yield contract
-        elif contract.is_dir():
-            yield from load_all(contract).values()
-        else:
-            yield load_migration(contract)
-
-
-def _routes(
-    migrations: Iterable[Migration], registry: Schemas | None, on_unknown: OnUnknown
-) -> Mapping[str, _Route]:
-    """Return the route of every type by its name, and by its name with the namespace."""
-    routes: dict[str, _Route] = {}
-    for migration in migrations:
-        route = _Route(migration, _schema_id(migration, registry), on_unknown)
-        for kind in _types(migration):
-            other = routes.setdefault(kind, route)
-            if other.meaning() != route.meaning():
-                raise Permanent(
-                    f"{other.migration.name} and {migration.name} both take events of type {kind}, but into"
-                    f" {other.topic} and {route.topic} or by other rules; give each a producer of its own"
-                )
-    if not routes:
-        raise Permanent("the producer was given no contract")
-    return routes
-
-
-def _types(migration: Migration) -> Iterable[str]:
-    declared = json.loads(migration.schema.text)
-    yield migration.schema.name
-    if declared.get("namespace"):
-        yield f"{declared['namespace']}.{migration.schema.name}"
-
-
-def _schema_id(migration: Migration, registry: Schemas | None) -> int | None:
-    events = migration.contract.events
-    subject = names.value_subject(events.topic)
-    found = None if registry is None else registry.identify(subject, migration.schema.text)
-    if found is None and events.format == "avro":
-        seen = "no registry was given" if registry is None else f"{subject} does not hold it"
-        raise Permanent(
-            f"{migration.name} is written in Avro, which needs the id of its schema, but {seen}; give"
-            f" `registry`, and run the DAG `{migration.name}.provision` first"
-        )
-    return found

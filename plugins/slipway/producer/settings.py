@@ -47,5 +47,10 @@ def settings(profile: Profile, given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def patience(configuration: Mapping[str, str]) -> float:
-    """Return the seconds after which Kafka itself gives up a record."""
-    return int(configuration["delivery.timeout.ms"]) / 1000
+    """Return the seconds after which Kafka itself gives up a record; Permanent when it never does."""
+    given = configuration["delivery.timeout.ms"]
+    if not given.isdecimal() or int(given) == 0:
+        raise Permanent(
+            f"delivery.timeout.ms is {given!r}; expected whole milliseconds, 1 or more (0 waits for ever)"
+        )
+    return int(given) / 1000
