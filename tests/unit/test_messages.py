@@ -12,6 +12,8 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from slipway.adapters.contracts import load_migration
 from slipway.app import provision
 from slipway.app.check_schema import check_schema
 from slipway.app.saved_plan import SavedPlan, save
+from slipway.app.tables import bronze_table
 from slipway.domain.changes import compare
 from slipway.errors import SlipwayError
 from slipway.ports import TopicSpec
@@ -242,6 +245,21 @@ def provisioning(folder: Path) -> Iterator[tuple[str, str]]:
     yard.topics.configure("raw-flight-status", {"retention.ms": "1000"})
     yield "a topic that was changed by hand, in the plan", provision.table(planned(yard))
     yield "the same, applied without a word", _refused(yard, planned(yard), confirmed=False)
+    yard.topics.configure("raw-flight-status", {"max.message.bytes": "100"})
+    yard.topics.reset("dlq-flight-status", ["retention.ms"])
+    yard.topics._brokers = 3
+    yield "settings made by hand, in a cluster that has grown", provision.table(planned(yard))
+    yard = fresh("gone", done=True)
+    columns = dict.fromkeys(column for column, _, _ in bronze_table(yard.migration).columns)
+    yard.lake.append("bronze.flights", [{**columns, "arrived_on": date(2013, 3, 8)}])
+    yard.topics.delete("raw-flight-status")
+    yard.topics.delete("dlq-flight-status")
+    yield "topics that are gone, with records of them in the lake", provision.table(planned(yard))
+    yard = fresh("shorter", done=True)
+    contract = yard.migration.contract
+    shorter = contract.retention.model_copy(update={"dlq": timedelta(days=8)})
+    yard.migration = replace(yard.migration, contract=contract.model_copy(update={"retention": shorter}))
+    yield "a retention that the contract makes shorter", provision.table(planned(yard))
     yard = fresh("partitions", done=False)
     yard.topics.create(TopicSpec("raw-flight-status", 5, 1, {}))
     yield "a topic with another partition count", _refused(yard, planned(yard), confirmed=True)

@@ -205,8 +205,8 @@ class ReplicateTopic:
     @property
     def reason(self) -> str:
         return (
-            f"the cluster has {self.brokers} brokers, and the topic is lost, or stands still, with "
-            "fewer of them than it could be; its min.insync.replicas follows the replicas that it has"
+            f"the cluster has {self.brokers} brokers, but the topic bears the loss of fewer of them than it "
+            "could; its min.insync.replicas follows the replicas that it has"
         )
 
     @property

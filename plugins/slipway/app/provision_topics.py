@@ -104,7 +104,7 @@ def _made_again(fresh: CreateTopic, migration: str, *, is_raw: bool) -> Step:
         )
     return replace(
         fresh,
-        reason=f"{fresh.reason}; the old one is gone, and its letters with it",
+        reason="the old one is gone, and its letters with it",
         safety=Safety.CONFIRM,
         advice="bring it back from a mirror or a backup; or apply with confirmation: the letters that it "
         "had are gone from it, and can no longer be shown or replayed",
