@@ -35,6 +35,7 @@ from tests.fakes.lake import FakeLake
 MONDAY, TUESDAY, WEDNESDAY = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
 ZONE = ZoneInfo("America/New_York")
 NOON = time(12)
+_MONTH = [MONDAY + timedelta(days=n) for n in range(31)]
 ANA = Actor("ana", authenticated=True, dag_run="run-1")
 
 SCHEMA = """{"type": "record", "name": "Parcel", "fields": [
@@ -287,14 +288,25 @@ class Amending:
         )
 
     def accept(self, *rows: Mapping[str, Any]) -> None:
-        """Have the running job accept events: silver grows and the KPI rows follow."""
+        """Have the running job accept events: silver grows and the KPI rows follow, the amended ones not."""
         self.lake.append(self.silver, rows)
-        self.warehouse.stream = {kpi: self._rows(kpi, None) for kpi in self.migration.kpis}
+        amended = {day for decided, _ in self.warehouse.journal.values() for day in decided.days}
+        for kpi, compiled in self.migration.kpis.items():
+            before = self.warehouse.stream.get(kpi, {})
+            kept = {k: v for k, v in before.items() if closing_day(compiled.time, k[0]) in amended}
+            totals = self._rows(kpi, None)
+            written = {k: v for k, v in totals.items() if closing_day(compiled.time, k[0]) not in amended}
+            self.warehouse.stream[kpi] = kept | written
+
+    def recomputed(self) -> Rows:
+        """Return what the rows of the only KPI must be: silver and every amended late row, folded afresh."""
+        [kpi] = self.migration.kpis
+        return self._fold_days(kpi, _MONTH, self.lake.snapshot(self.late), self.warehouse.amended("", 1))
 
     def kpi_rows(self) -> Rows:
         """Return the stream's rows of the only KPI."""
         [kpi] = self.migration.kpis
-        return self.warehouse.stream[kpi]
+        return self.warehouse.stream.get(kpi, {})
 
     def _fold(self, script: str) -> None:
         amendment = self.ledger.decisions[int(script)]
@@ -303,10 +315,16 @@ class Amending:
 
     def _rows(self, kpi: str, amendment: Amendment | None) -> Rows:
         """Fold all of silver, or an amendment's days with every late row that counts there."""
-        days = list(amendment.days) if amendment else [MONDAY + timedelta(days=n) for n in range(31)]
-        silver = self.lake.data_files(self.silver, self.lake.snapshot(self.silver) or 0)
-        late = self.lake.data_files(self.late, amendment.late_snapshot) if amendment else []
-        places = self.warehouse.places if amendment else []
+        if amendment is None:
+            return self._fold_days(kpi, _MONTH, None, ())
+        return self._fold_days(kpi, amendment.days, amendment.late_snapshot, self.warehouse.places)
+
+    def _fold_days(
+        self, kpi: str, days: Sequence[date], late_snapshot: int | None, places: Sequence[AmendedEvent]
+    ) -> Rows:
+        snapshot = self.lake.snapshot(self.silver)
+        silver = self.lake.data_files(self.silver, snapshot) if snapshot is not None else []
+        late = self.lake.data_files(self.late, late_snapshot) if late_snapshot is not None else []
         rows = self.late_rows.fold(self.migration, self.migration.kpis[kpi], silver, late, places, days)
         width = len(self.migration.kpis[kpi].grain)
         return {row[:width]: row[width:] for row in rows}

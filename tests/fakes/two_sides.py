@@ -160,8 +160,10 @@ class TwoSides:
         self.late.append((trip, offset))
         return offset
 
-    def reject(self, key: str | None, trip_id: str | None = None) -> None:
+    def reject(self, key: str | None, trip_id: str | None = None, version: int | None = None) -> None:
+        """Refuse a record. version: None when it can't be read."""
         offset = self.arrive(trip_id, reason="not json")
+        self.bronze[offset]["event_version"] = version
         self.rejected.append({**self._place(offset), "event_id": trip_id, "key": key, "reason": "not json"})
 
     def comparison(self) -> DuckDBComparison:
@@ -206,16 +208,14 @@ class TwoSides:
             fold = kpi.fold("duckdb", "warehouse.batch.trip_events")
             connection.execute(f"CREATE OR REPLACE TEMP VIEW folded AS {fold}")
             connection.execute(f"CREATE TABLE warehouse.batch.{name} AS {self.batch_rows}")
-        seen = [
-            self._event(t, o)
-            for t, o in [*self.silver, *[row for row in self.late if row[1] in self.amended]]
-        ]
+        amended = [row for row in self.late if row[1] in self.amended]
+        replaces = [self._replaces(offset) for offset in self.amended]
+        accepted = self.silver
         if self.migration.contract.events.version:
-            newest = {
-                row["trip_id"]: max(r["version"] for r in seen if r["trip_id"] == row["trip_id"])
-                for row in seen
-            }
-            seen = [row for row in seen if row["version"] == newest[row["trip_id"]]]
+            gone = {row.trip_id for row, offset in amended if self._replaces(offset)}
+            accepted = _newest([row for row in accepted if row[0].trip_id not in gone])
+            amended = _newest(amended)
+        seen = [self._event(*row) for row in [*accepted, *amended]]
         self._table(connection, "streamed", seen, {**_EVENT, **_PLACE, "business_day": pa.date32()})
         for name, kpi in self.migration.kpis.items():
             connection.execute(f"CREATE OR REPLACE TEMP VIEW folded AS {kpi.fold('duckdb', 'streamed')}")
@@ -225,8 +225,8 @@ class TwoSides:
         connection.execute(
             "CREATE TABLE warehouse.stream.amended_event AS SELECT 'trips' AS migration, 1 AS revision,"
             " 1 AS amendment_id, 0 AS kafka_partition, unnest(?::BIGINT[]) AS kafka_offset,"
-            " unnest(?::DATE[]) AS business_day",
-            [self.amended, [days[offset] for offset in self.amended]],
+            " unnest(?::DATE[]) AS business_day, unnest(?::BOOLEAN[]) AS replaces",
+            [self.amended, [days[offset] for offset in self.amended], replaces],
         )
         connection.execute(
             "CREATE TABLE warehouse.stream.amendment AS SELECT 'trips' AS migration, 1 AS revision,"
@@ -234,6 +234,11 @@ class TwoSides:
             [self.amended_days or [days[offset] for offset in self.amended]],
         )
         yield
+
+    def _replaces(self, offset: int) -> bool:
+        """Say whether an amended record's id had an accepted version when it came."""
+        [identity] = [row.trip_id for row, place in self.late if place == offset]
+        return any(row.trip_id == identity and place < offset for row, place in self.silver)
 
     def _day(self, trip: Trip) -> date:
         return self.migration.business_day(trip.started)
@@ -266,6 +271,11 @@ class TwoSides:
         temp = "" if "." in name else "TEMP"
         connection.execute(f"CREATE {temp} TABLE {name} AS SELECT * FROM arrow_rows")
         connection.unregister("arrow_rows")
+
+
+def _newest(rows: Sequence[tuple[Trip, int]]) -> list[tuple[Trip, int]]:
+    newest = {row.trip_id: row.version for row, _ in sorted(rows, key=lambda one: one[0].version)}
+    return [(row, place) for row, place in rows if row.version == newest[row.trip_id]]
 
 
 _PLACE = {

@@ -127,6 +127,24 @@ def test_a_late_newer_version_leaves_the_day_of_the_older_one(stack: Stack) -> N
     assert left_behind(made) == []
 
 
+def test_a_version_that_is_accepted_after_an_amendment_counts_besides_it(stack: Stack) -> None:
+    made = RealParts(stack, migration("amendtest", keep="latest"))
+    made.append(made.silver, [event("a", MONDAY, 1), event("a", MONDAY, 2, version=2, grams=200)])
+    made.append(made.late, [event("a", MONDAY, 3, version=3, grams=300), event("x", MONDAY, 4, grams=500)])
+    made.query("INSERT INTO {kpi} VALUES (%s, 'north', 1, 200, 0, 200, 200)", MONDAY)
+    amend(made.migration, [], "the depot was offline", made.world, ANA)
+    made.append(made.silver, [event("x", WEDNESDAY, 5, version=2, grams=700)])
+    made.query("INSERT INTO {kpi} VALUES (%s, 'north', 1, 700, 0, 700, 700)", WEDNESDAY)
+    made.append(made.late, [event("z", MONDAY, 6, grams=1)])
+
+    amend(made.migration, [], "the rest of it", made.world, ANA)
+
+    rows = {row[0]: (row[2], row[3]) for row in kpi_rows(made)}
+    assert rows == {MONDAY: (3, 801), WEDNESDAY: (1, 700)}
+    replaced = {one.event_id: one.replaces for one in made.amendments.amended("amendtest", 1)}
+    assert replaced == {"a": True, "x": False, "z": False}
+
+
 def test_a_month_that_is_still_open_is_amended_at_its_close(stack: Stack) -> None:
     made = RealParts(stack, migration("amendtest", time="month"))
     made.append(made.silver, [event("a", MONDAY, 1), event("b", date(2024, 1, 31), 2)])

@@ -71,7 +71,7 @@ def test_a_version_that_only_the_batch_has_is_explained_by_its_own_fate(sides: T
         case Cause.LATE:
             sides.come_late(revised)
         case Cause.REJECTED:
-            sides.reject(revised.rider, revised.trip_id)
+            sides.reject(revised.rider, revised.trip_id, version=2)
         case Cause.LOST_IN_STREAM:
             sides.arrive(revised.trip_id, version=2)
         case _:
@@ -146,6 +146,56 @@ def test_an_amended_version_takes_part_in_the_choice_of_the_newest(sides: TwoSid
     assert compared(sides).differing == 0
 
 
+@pytest.mark.parametrize("amended", [1, 5])
+def test_a_version_that_was_accepted_after_the_amendment_counts_besides(
+    sides: TwoSides, amended: int
+) -> None:
+    sides.amended = [sides.come_late(trip(1, version=amended))]
+    sides.accept(trip(1, day=2, version=2))
+    sides.batch.append(trip(1, day=0 if amended > 2 else 2, version=max(amended, 2)))
+
+    kpi = compared(sides)
+
+    assert [(d.recomputed, d.stream, d.engine) for d in kpi.days if d.measure == "trips"] == [(1, 1, 0)] * 2
+    assert causes(kpi) == {Cause.DUPLICATE_IN_STREAM}
+    assert kpi.broken == 0
+
+
+def test_an_accepted_version_that_an_amendment_replaced_stays_replaced(sides: TwoSides) -> None:
+    sides.accept(trip(1))
+    sides.accept(trip(1, version=2))
+    sides.amended = [sides.come_late(trip(1, day=1, version=version)) for version in (3, 4)]
+    sides.batch.append(trip(1, day=1, version=4))
+
+    kpi = compared(sides)
+
+    assert [(d.day, d.recomputed) for d in kpi.days if d.measure == "trips"] == [
+        (FIRST + timedelta(days=1), 1)
+    ]
+    assert kpi.differing == 0
+
+
+def test_a_rejected_record_is_blamed_for_its_own_version_or_when_that_is_unknown(sides: TwoSides) -> None:
+    for n, rejected in ((1, 7), (2, None)):
+        sides.accept(trip(n))
+        sides.batch.append(trip(n, version=2, fare=900))
+        sides.reject(f"r{n}", f"t{n}", version=rejected)
+
+    named = {example.cause: example.ids for example in compared(sides).examples}
+
+    assert named == {Cause.NOT_ARRIVED: ("t1",), Cause.REJECTED: ("t2",)}
+
+
+def test_an_older_copy_in_the_batch_hides_no_late_version(sides: TwoSides) -> None:
+    sides.accept(trip(1))
+    sides.come_late(trip(1, version=2, fare=900))
+    sides.batch += [trip(1), trip(1, version=2, fare=900)]
+
+    shares = {c.cause: c.net for c in compared(sides).causes if c.measure == "fares"}
+
+    assert shares == {Cause.LATE: 800, Cause.DUPLICATE_IN_BATCH: 100}
+
+
 def test_the_batch_must_expose_the_version(sides: TwoSides) -> None:
     sides.batch_events = "SELECT * EXCLUDE (version) FROM batch_rows"
 
@@ -191,6 +241,25 @@ def test_lateness_is_that_of_the_earliest_day_and_losses_fall_back_to_older_vers
     assert [(c.before, c.events) for c in everything.lateness] == [(0, 2), (21600, 0), (86400, 1), (None, 1)]
     fares = {x.bound: x.lost for x in everything.kpis["trips_daily"].losses if x.measure == "fares"}
     assert fares == {0: 800, 21600: 800, 86400: 0}
+
+
+def test_a_version_is_judged_by_those_before_it_on_whatever_day_they_lie(sides: TwoSides) -> None:
+    end = sides.migration.period_end(FIRST)
+    # Moved to the day before: late for that day, which its first version was not.
+    sides.accept(trip(1, day=1), end + timedelta(hours=1))
+    sides.accept(trip(1, day=0, version=2), end + timedelta(hours=7))
+    # An event of the day before the compared ones: its version of a compared day is judged there.
+    sides.accept(trip(2, day=-1), end - timedelta(hours=30))
+    sides.accept(trip(2, day=0, version=2), end - timedelta(hours=20))
+    # A version of a day that is still open, judged by a closed one.
+    sides.closed = 2
+    sides.accept(trip(3, day=1), end)
+    sides.accept(trip(3, day=2, version=2), end + timedelta(hours=31))
+    store = EvidenceFiles(sides.folder / "store")
+
+    everything = sides.comparison().compare(sides.migration, sides.question(), store)
+
+    assert [(c.before, c.events) for c in everything.lateness] == [(0, 2), (21600, 0), (86400, 2), (None, 0)]
 
 
 @pytest.mark.parametrize("with_snapshots", [True, False])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from slipway.adapters.flink.decoding import decoder_schema
 from slipway.adapters.flink.render import Endpoints, FlinkScripts
 from slipway.domain.contract import Migration, compile_migration
 from slipway.errors import Permanent
+from slipway.ports import Amendment
 
 REPO = Path(__file__).parents[2]
 HERE = Endpoints(
@@ -159,6 +161,21 @@ def test_the_newest_version_counts_and_its_state_is_kept_for_ever(jar: Path, fli
     assert "SET 'table.exec.state.ttl' = '0 s';" in script
     assert "`first_seen`" not in script
     assert "`event_version`" in scripts(jar).ingest(revised(flights), 1)
+
+
+def test_an_amendment_counts_the_newest_accepted_version_unless_replaced_and_the_newest_amended_one(
+    jar: Path, flights: Migration
+) -> None:
+    day = date(2013, 1, 1)
+    decided = Amendment(
+        1, flights.name, 1, (day,), 7, 1, "ana", "why", "open", datetime(2013, 1, 5, tzinfo=UTC)
+    )
+
+    versions = scripts(jar).amend(revised(flights), decided, "w", 9)
+
+    assert "WHERE NOT EXISTS (SELECT 1 FROM `places` AS p WHERE p.`replaced_id` = s.`event_id`)" in versions
+    assert "PARTITION BY `event_id`, `$amended` ORDER BY `flight` DESC" in versions
+    assert "NOT EXISTS" not in scripts(jar).amend(flights, decided, "w", 9)
 
 
 def written_in_avro(flights: Migration) -> Migration:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from slipway.app.amend import amend
 from tests.fakes.amending import ANA, MONDAY, TUESDAY, WEDNESDAY, Amending, event, migration
@@ -59,6 +62,72 @@ def test_of_several_late_versions_the_newest_counts_and_a_still_newer_one_replac
     assert (MONDAY, "north") not in versions.kpi_rows()
     assert versions.kpi_rows()[TUESDAY, "north"] == (2, 600, 0, 300.0, 500)
     assert "nothing to amend" in run(versions)
+
+
+@pytest.mark.parametrize("version", [1, 5])
+def test_an_amended_version_stays_when_another_is_accepted_afterwards(
+    versions: Amending, version: int
+) -> None:
+    versions.lake.append(versions.late, [event("x", MONDAY, 5, version=version, grams=500)])
+    run(versions)
+    versions.accept(event("x", WEDNESDAY, 6, version=2, grams=700))
+    versions.lake.append(versions.late, [event("z", MONDAY, 7, grams=7)])
+
+    run(versions, MONDAY)
+
+    assert versions.kpi_rows()[MONDAY, "north"] == (3, 707, 0, pytest.approx(707 / 3), 500)
+    assert versions.kpi_rows()[WEDNESDAY, "north"] == (2, 800, 0, 400.0, 700)
+    assert versions.recomputed() == versions.kpi_rows()
+
+
+def test_a_later_amendment_replaces_the_amended_and_the_accepted_version(versions: Amending) -> None:
+    versions.lake.append(versions.late, [event("x", MONDAY, 5, grams=500)])
+    run(versions)
+    versions.accept(event("x", WEDNESDAY, 6, version=2, grams=700))
+    versions.lake.append(versions.late, [event("x", TUESDAY, 7, version=3, grams=9)])
+    assert "nothing to amend" in run(versions)
+
+    versions.ledger.closed_through = WEDNESDAY
+    run(versions, TUESDAY)
+
+    grams = {day: row[1] for (day, _), row in versions.kpi_rows().items()}
+    assert grams == {MONDAY: 200, TUESDAY: 109, WEDNESDAY: 100}
+    assert versions.recomputed() == versions.kpi_rows()
+
+
+came = st.tuples(st.sampled_from("xxy"), st.integers(1, 5), st.integers(0, 2))
+moments = st.lists(st.one_of(came, came, st.sampled_from(["closed", "amended"])), min_size=6, max_size=14)
+
+
+@given(moments)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_rows_are_the_recompute_of_what_was_accepted_and_amended_whatever_came_when(
+    drawn: list[str | tuple[str, int, int]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = Amending(FakeLake(Path(folder)), migration(keep="latest"))
+        closed = MONDAY - timedelta(days=1)
+        earliest: dict[str, date] = {}
+        seen: set[tuple[str, int]] = set()
+        for offset, moment in enumerate([*drawn, "amended"]):
+            if moment == "closed":
+                closed += timedelta(days=1)
+            elif moment == "amended":
+                world.ledger.closed_through = closed
+                run(world)
+                assert world.recomputed() == world.kpi_rows()
+            elif isinstance(moment, tuple) and moment[:2] not in seen:
+                identity, version, n = moment
+                seen.add((identity, version))
+                day = MONDAY + timedelta(days=n)
+                one = event(identity, day, offset, version=version, grams=10**version)
+                # As the job judges it: by the earliest day among its own and those accepted before.
+                judged = min(day, earliest.get(identity, day))
+                if judged > closed:
+                    earliest[identity] = judged
+                    world.accept(one)
+                else:
+                    world.lake.append(world.late, [one])
 
 
 def test_a_late_version_that_is_not_newer_changes_nothing(versions: Amending) -> None:

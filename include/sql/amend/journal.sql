@@ -26,9 +26,11 @@ CREATE TABLE IF NOT EXISTS stream.amended_event (
     business_day    date NOT NULL,
     kafka_partition integer NOT NULL,
     kafka_offset    bigint NOT NULL,
+    replaces        boolean NOT NULL DEFAULT FALSE,
     PRIMARY KEY (migration, revision, kafka_partition, kafka_offset),
     FOREIGN KEY (migration, amendment_id) REFERENCES stream.amendment
 );
+ALTER TABLE stream.amended_event ADD COLUMN IF NOT EXISTS replaces boolean NOT NULL DEFAULT FALSE;
 -- An id may be amended again when its versions count one after the other; the first installations had it only once.
 DO $$
 BEGIN
@@ -43,6 +45,8 @@ BEGIN
 END
 $$;
 COMMENT ON TABLE stream.amended_event IS 'Late rows that count; together with silver the day''s event set';
+COMMENT ON COLUMN stream.amended_event.replaces IS
+    'keep: latest: whether an accepted version of the id counted until then and counts no more';
 
 -- A job that is restored from an older checkpoint reads records again and may write totals of a closed day anew,
 -- without the late rows. What was amended stays: such a write is passed over, and all others go through.

@@ -4,7 +4,7 @@ WITH first_of_id AS (
     FROM late
     QUALIFY row_number() OVER (PARTITION BY {id} ORDER BY kafka_partition, kafka_offset) = 1
 )
-SELECT f.event_id, f.business_day, f.kafka_partition, f.kafka_offset
+SELECT f.event_id, f.business_day, f.kafka_partition, f.kafka_offset, [] AS leaves, FALSE AS replaces
 FROM first_of_id AS f
 SEMI JOIN days AS d ON f.business_day = d.day
 ANTI JOIN silver AS s ON f.event_id = s.{id}

@@ -2,29 +2,31 @@
 -- One row of walked is one event: its values on both sides, the step at which it enters the walk and the step at
 -- which it leaves it ({{ never }}: never).
 {%- if version %}
--- The stream's event is the newest version that counts. Where the two sides hold different versions of an id, the
--- whole event turns from one into the other at one step (turns), with the fate of the newer version as the cause.
+-- The stream's event is the newest version that counts; one that was amended before the others were accepted counts
+-- besides them, as a duplicate. Where the two sides hold different versions of an id, the whole event turns from one
+-- into the other at one step (turns), with the fate of the newer version as the cause.
 {%- endif %}
 CREATE OR REPLACE TEMP TABLE stream_rows AS
 SELECT
     {{ id }} AS id, {{ version ~ " AS version, " if version }}arrived_at,
-    row_number() OVER (PARTITION BY {{ id }} ORDER BY kafka_partition, kafka_offset) AS copy,
+    row_number() OVER (PARTITION BY {{ id }} ORDER BY {{ version ~ " DESC, " if version }}kafka_partition, kafka_offset) AS copy,
     {% for c in columns %}{{ c.column }} AS {{ c.stream }}{{ ", " if not loop.last }}{% endfor %}
 FROM (
     SELECT * FROM stream_events_of_all_days AS e
     SEMI JOIN picked AS p ON e.{{ id }} = p.id
-    {{ "QUALIFY " ~ version ~ " = max(" ~ version ~ ") OVER (PARTITION BY " ~ id ~ ")" if version }}
+    {{ "QUALIFY " ~ version ~ " = max(" ~ version ~ ") OVER (PARTITION BY " ~ id ~ ", is_amended)" if version }}
 );
 
--- Of several batch rows of one id the one that equals the stream's is kept, so that a mere copy is a mere copy.
+-- Of several batch rows of one id {{ "the newest version stands for it, and among its copies " if version }}the one that equals the stream's
+-- is kept, so that a mere copy is a mere copy.
 CREATE OR REPLACE TEMP TABLE batch_rows AS
 SELECT
     b.id, {{ "b.version, " if version }}b.key,
     row_number() OVER (
         PARTITION BY b.id
         ORDER BY
-            {% for c in columns %}b.{{ c.batch }} IS NOT DISTINCT FROM s.{{ c.stream }}{{ " AND " if not loop.last }}{% endfor %} DESC,
             {{ "b.version DESC NULLS LAST," if version }}
+            {% for c in columns %}b.{{ c.batch }} IS NOT DISTINCT FROM s.{{ c.stream }}{{ " AND " if not loop.last }}{% endfor %} DESC,
             {% for c in columns %}b.{{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
     ) AS copy,
     {% for c in columns %}b.{{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
@@ -38,13 +40,19 @@ LEFT JOIN stream_rows AS s ON b.id = s.id AND s.copy = 1;
 CREATE OR REPLACE TEMP TABLE batch_only AS
 SELECT
     b.id, b.key,
-    b.id IN (SELECT event_id FROM rejected WHERE event_id IS NOT NULL) AS is_rejected,
     {%- if version %}
+    -- Of a rejected record whose version can't be read only the id is known.
+    EXISTS (
+        FROM rejected AS r
+        LEFT JOIN bronze AS z ON r.kafka_partition = z.kafka_partition AND r.kafka_offset = z.kafka_offset
+        WHERE r.event_id = b.id AND coalesce(z.event_version = b.version, TRUE)
+    ) AS is_rejected,
     EXISTS (FROM late AS l WHERE l.{{ id }} = b.id AND l.{{ version }} = b.version) AS is_late,
     EXISTS (
         FROM bronze AS z WHERE z.event_id = b.id AND z.event_version = b.version AND z.reason IS NULL
     ) AS is_in_bronze
     {%- else %}
+    b.id IN (SELECT event_id FROM rejected WHERE event_id IS NOT NULL) AS is_rejected,
     b.id IN (SELECT {{ id }} FROM late) AS is_late,
     b.id IN (SELECT event_id FROM bronze WHERE reason IS NULL AND event_id IS NOT NULL) AS is_in_bronze
     {%- endif %}

@@ -45,13 +45,16 @@ class PostgresAmendments:
         """Return every late row that counts in a revision, in the order of its days."""
         with self._transaction() as connection:
             rows = connection.execute(
-                "SELECT event_id, business_day, kafka_partition, kafka_offset, amendment_id"
+                "SELECT event_id, business_day, kafka_partition, kafka_offset, replaces, amendment_id"
                 " FROM stream.amended_event"
                 " WHERE migration = %s AND revision = %s"
                 " ORDER BY business_day, kafka_partition, kafka_offset",
                 [migration, revision],
             ).fetchall()
-        return [replace(AmendedEvent(*place), amendment=decided) for *place, decided in rows]
+        return [
+            replace(AmendedEvent(*place), replaces=replaces, amendment=decided)
+            for *place, replaces, decided in rows
+        ]
 
     def applied(self, migration: str, amendment_id: int) -> int | None:
         """Return how many rows an amendment let in; None while it is not applied."""
@@ -74,14 +77,17 @@ class PostgresAmendments:
                 )
             counted = sql.Identifier("side", places)
             connection.execute(
-                sql.SQL("CREATE TABLE {} (kafka_partition integer, kafka_offset bigint)").format(counted)
+                sql.SQL(
+                    "CREATE TABLE {} (kafka_partition integer, kafka_offset bigint, replaced_id text)"
+                ).format(counted)
             )
             with (
                 connection.cursor() as cursor,
                 cursor.copy(sql.SQL("COPY {} FROM STDIN").format(counted)) as copy,
             ):
                 for event in events:
-                    copy.write_row((event.kafka_partition, event.kafka_offset))
+                    replaced = event.event_id if event.replaces else None
+                    copy.write_row((event.kafka_partition, event.kafka_offset, replaced))
         role = f"{_writer_prefix(migration, amendment)}{run[:6]}"
         self._writers.open(role, [_side_name(kpi, amendment) for kpi in migration.kpis], [f"side.{places}"])
         return role
@@ -128,7 +134,7 @@ class PostgresAmendments:
                 connection.cursor() as cursor,
                 cursor.copy(
                     "COPY stream.amended_event (migration, revision, amendment_id, event_id, business_day,"
-                    " kafka_partition, kafka_offset) FROM STDIN"
+                    " kafka_partition, kafka_offset, replaces) FROM STDIN"
                 ) as copy,
             ):
                 for event in events:
@@ -141,6 +147,7 @@ class PostgresAmendments:
                             event.business_day,
                             event.kafka_partition,
                             event.kafka_offset,
+                            event.replaces,
                         )
                     )
             fail_at("amend.before_swap_commit")

@@ -10,6 +10,7 @@ from urllib.parse import urlparse
 
 import duckdb
 
+from slipway.adapters.comparison.counting_events import counting_events
 from slipway.domain import names
 from slipway.domain.accounting import column_type, compared_columns
 from slipway.domain.closing import is_coarse, opening_day, reach
@@ -93,24 +94,26 @@ class Relations:
         """Make the table `amended`: places of late rows that count because somebody decided so.
 
         week, month: whether the row of that unit that holds the event was amended too. A row that was open
-        at the decision is amended at its close; until then the event is late to it.
+        at the decision is amended at its close; until then the event is late to it. replaces: whether the
+        accepted versions of its id count no more.
         """
+        replaces = "e.replaces" if version_columns(self._migration) else "FALSE"
         self._connection.execute(
             "CREATE OR REPLACE TEMP TABLE amended"
-            " (kafka_partition INTEGER, kafka_offset BIGINT, week BOOLEAN, month BOOLEAN)"
+            " (kafka_partition INTEGER, kafka_offset BIGINT, replaces BOOLEAN, week BOOLEAN, month BOOLEAN)"
         )
         if not amendments:
             return
         if not any(is_coarse(kpi.time) for kpi in self._migration.kpis.values()):
             self._connection.execute(
-                "INSERT INTO amended SELECT DISTINCT kafka_partition, kafka_offset, FALSE, FALSE"
-                " FROM warehouse.stream.amended_event"
+                f"INSERT INTO amended SELECT DISTINCT kafka_partition, kafka_offset, {replaces}, FALSE, FALSE"
+                " FROM warehouse.stream.amended_event AS e"
                 " WHERE migration = ? AND revision = ? AND list_contains(?, amendment_id)",
                 [self._migration.name, revision, list(amendments)],
             )
             return
         self._connection.execute(
-            "INSERT INTO amended SELECT e.kafka_partition, e.kafka_offset,"
+            f"INSERT INTO amended SELECT e.kafka_partition, e.kafka_offset, {replaces},"
             " bool_or(list_contains(a.days, CAST(date_trunc('week', e.business_day) + INTERVAL 6 DAY"
             " AS DATE))),"
             " bool_or(list_contains(a.days, last_day(e.business_day)))"
@@ -131,31 +134,13 @@ class Relations:
         if unit == self._counted_for:
             return
         self._counted_for = unit
-        wanted = ", ".join([*self._quoted(), *_PLACE])
         taken = "amended" if unit == "day" else f"(SELECT * FROM amended WHERE {unit})"
-        amended = (
-            f"SELECT {wanted}, business_day FROM late"
-            f" SEMI JOIN {taken} AS a USING (kafka_partition, kafka_offset)"
-        )
-        self._connection.execute(
-            "CREATE OR REPLACE TEMP VIEW stream_events_of_all_days AS"
-            f" SELECT {wanted}, business_day FROM silver UNION ALL {amended}"
-        )
-        first = reach(self._migration, question.first)
-        of_days = (
-            f"SELECT {wanted} FROM (SELECT {wanted}, business_day FROM silver_of_days UNION ALL {amended})"
-            f" WHERE business_day BETWEEN DATE '{first}' AND DATE '{question.last}'"
-        )
-        for version in (quoted(name, "duckdb") for name in version_columns(self._migration)):
-            # A newer version may lie on any day, so that an event of these days counts there instead.
-            of_days = (
-                f"WITH of_days AS ({of_days}), newest AS ("
-                f"SELECT e.{self._id} AS id, max(e.{version}) AS version FROM stream_events_of_all_days AS e"
-                f" SEMI JOIN of_days AS d ON e.{self._id} = d.{self._id} GROUP BY e.{self._id})"
-                f" SELECT d.* FROM of_days AS d"
-                f" SEMI JOIN newest AS n ON d.{self._id} = n.id AND d.{version} = n.version"
-            )
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE stream_events AS {of_days}")
+        columns = [*self._quoted(), *_PLACE]
+        days = reach(self._migration, question.first), question.last
+        versions = version_columns(self._migration)
+        version = quoted(versions[0], "duckdb") if versions else None
+        for statement in counting_events(columns, self._id, version, taken, days):
+            self._connection.execute(statement)
 
     def warehouse(self, question: Question) -> None:
         """Copy the days' rows of all KPIs and their events out of the warehouse, in one transaction of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ _AMENDED = pa.schema(
         ("business_day", pa.date32()),
         ("kafka_partition", pa.int32()),
         ("kafka_offset", pa.int64()),
+        ("replaces", pa.bool_()),
     ]
 )
 
@@ -53,7 +55,10 @@ class DuckDBLateRows:
         if events.version:
             query = query.replace("{version}", quoted(events.version, "duckdb"))
         with self._relations(wanted, silver, late, amended, days) as session:
-            return [AmendedEvent(*row) for row in session.execute(query).fetchall()]
+            return [
+                replace(AmendedEvent(*place), leaves=tuple(leaves), replaces=replaces)
+                for *place, leaves, replaces in session.execute(query).fetchall()
+            ]
 
     def fold(
         self,
@@ -67,13 +72,15 @@ class DuckDBLateRows:
         """Return the KPI's rows that close on the days (key, then measures), amended late rows included."""
         events, types = migration.contract.events, _event_types(migration)
         wanted = {name: types[name] for name in sorted(kpi.uses)}
-        newest = ""
+        newest = unless_replaced = ""
         if events.version:
             wanted |= {name: types[name] for name in (events.id, events.version)}
             version, identity = (quoted(name, "duckdb") for name in (events.version, events.id))
             newest = f"QUALIFY {version} = max({version}) OVER (PARTITION BY {identity})"
+            unless_replaced = f"ANTI JOIN (FROM amended WHERE replaces) AS a ON s.{identity} = a.event_id"
         with self._relations(wanted | _PLACE, silver, late, amended, days) as session:
-            session.execute(_read("counted").replace("{newest}", newest))
+            counted = _read("counted").replace("{unless_replaced}", unless_replaced)
+            session.execute(counted.replace("{newest}", newest))
             fold = kpi.fold("duckdb", "counted")
             closes = kpi.time.closes_on("duckdb")
             return session.execute(
