@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +67,24 @@ def test_the_schema_for_editors_names_the_keys_of_the_file(capsys: pytest.Captur
     schema = json.loads(capsys.readouterr().out)
     assert {"migration", "owners", "events", "parity", "kpis", "gates"} <= set(schema["properties"])
     assert "from" in schema["$defs"]["Parity"]["properties"]
+
+
+def test_who_interrupts_the_imports_is_told_in_a_line() -> None:
+    broken = (
+        "import builtins, sys\n"
+        "real = builtins.__import__\n"
+        "def held(name, *rest):\n"
+        "    if name == 'pydantic':\n"
+        "        raise KeyboardInterrupt\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = held\n"
+        "from slipway import cli\n"
+        "sys.exit(cli.main(['validate']))\n"
+    )
+
+    env = {**os.environ, "PYTHONPATH": str(REPO / "plugins")}
+    done = subprocess.run(
+        [sys.executable, "-c", broken], env=env, check=False, capture_output=True, text=True, timeout=60
+    )
+
+    assert (done.returncode, done.stderr.count("\n")) == (130, 1), done.stderr

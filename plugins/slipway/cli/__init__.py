@@ -10,7 +10,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from slipway.cli import contracts, dead_letters, design, onboarding, operations, provisioning
 from slipway.cli.verbs import DONE, NO, UNREACHABLE, Verbs, parse
 from slipway.errors import Retryable, SlipwayError
 
@@ -21,8 +20,8 @@ __all__ = ["DONE", "NO", "UNREACHABLE", "main", "parser"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
-    given = parse(parser(), arguments)
     try:
+        given = parse(parser(), arguments)
         code: int = given.run(given)
     except Retryable as error:
         print(f"slipway: {error}", file=sys.stderr)
@@ -38,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every verb."""
+    # Half a second of imports: here, so that who interrupts them is told in a line, too.
+    from slipway.cli import contracts, dead_letters, design, onboarding, operations, provisioning
+
     found = argparse.ArgumentParser(
         prog="slipway", description="Move daily batch KPIs to streaming, with every difference explained."
     )

@@ -8,9 +8,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from slipway.ports import Actor
+if TYPE_CHECKING:
+    from slipway.ports import Actor
 
 DONE, NO, UNREACHABLE = 0, 1, 3
 
@@ -47,6 +48,8 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
 
 def operator() -> Actor:
     """Return who runs the command line; the name of an OS user proves nothing to anybody."""
+    from slipway.ports import Actor
+
     return Actor(getpass.getuser(), authenticated=False)
 
 
