@@ -106,6 +106,32 @@ def test_a_wider_type_a_new_symbol_and_a_lost_symbol(flights: Migration) -> None
     )
 
 
+def test_the_reason_is_about_what_changed(flights: Migration) -> None:
+    def why(field: str, text: str) -> str:
+        (change,) = [one for one in checked(flights, text).held[0].changes if one.field == field]
+        return change.why
+
+    kind = next(f for f in json.loads(flights.schema.text)["fields"] if f["name"] == "kind")["type"]
+    defaulted = why("kind", edited(flights, kind={"type": {**kind, "default": kind["symbols"][0]}}))
+    assert "default" in defaulted and "order" not in defaulted
+    turned = why("kind", edited(flights, kind={"type": {**kind, "symbols": kind["symbols"][::-1]}}))
+    assert turned == "the order of symbols has no meaning"
+    wider = why("distance", edited(flights, distance={"type": ["null", "long"]}))
+    assert wider == "every int is a long; null is let in, and old events have a value"
+
+
+def test_a_field_renamed_by_an_alias_is_refused_in_words(flights: Migration) -> None:
+    old = next(f for f in json.loads(flights.schema.text)["fields"] if f["name"] == "carrier")
+    found = checked(flights, edited(flights, carrier=None, airline={**old, "aliases": ["carrier"]}))
+
+    assert not found.compatible
+    assert found.held[0].refused == (
+        "airline: renamed from carrier by an alias: Avro reads old events so, but in JSON, in the lake and "
+        "in batch a field is found by its name alone; keep the name carrier, or add airline beside it with a "
+        "default",
+    )
+
+
 def test_another_unit_is_refused_where_avro_itself_sees_no_difference(flights: Migration) -> None:
     micros = edited(flights, event_time={"type": {"type": "long", "logicalType": "timestamp-micros"}})
 

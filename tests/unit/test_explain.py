@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,10 +15,10 @@ from slipway import cli
 from slipway.adapters.contracts import load_migration
 from slipway.adapters.key_samples import from_file
 from slipway.app.explain import explain
-from slipway.domain import derive
+from slipway.domain import derive, times
 from slipway.domain.closing import closes
 from slipway.domain.contract import Migration
-from slipway.domain.contract_file import Observe
+from slipway.domain.contract_file import Observe, Retention, Traffic
 from slipway.domain.looking_back import enough_days, fewest_days
 from slipway.domain.risks import risks
 from slipway.domain.skew import KeySample, murmur2, partition_of, skew
@@ -101,7 +102,7 @@ def test_every_value_comes_with_its_rule_and_without_any_system(flights: Migrati
     assert values["bronze: retention"].value == "90d" and values["gold: retention"].value == "2555d"
     assert all(line.rule for line in found.derived)
     assert found.assumptions[0] == "the cluster has 3 brokers; --cluster asks it"
-    assert [time.kind for time in found.kinds_of_time][:3] == [
+    assert [time.name for time in found.kinds_of_time] == [
         "event time",
         "arrival time",
         "processing time",
@@ -118,6 +119,84 @@ def test_the_state_grows_with_the_ids_of_a_day(flights: Migration) -> None:
 
     assert figures["state of the deduplication"] == "1.1 GB"  # 7 d x 1 M x 150 B
     assert figures["checkpoint, incremental"].startswith("17.4 kB")
+
+
+def test_the_upper_bound_of_the_state_is_the_peak_in_a_year(flights: Migration) -> None:
+    figures = {one.name: one for one in explain(flights).state}
+
+    traffic = flights.contract.events.traffic
+    ids = round(traffic.peak_per_second * traffic.yearly_growth * 86_400)
+    assert traffic.yearly_growth > 1
+    assert figures["new ids a day"].value == f"{ids:,}"
+    assert figures["state of the deduplication"].bytes == ids * 7 * 150
+    assert "count how many different origin x carrier" in figures["state of flights_daily"].how
+
+
+def test_the_state_of_a_kpi_is_reckoned_where_the_contract_knows_the_values_of_its_grain(
+    flights: Migration,
+) -> None:
+    kpi = flights.kpis["flights_daily"]
+    kind = replace(kpi.time, name="kind", source=replace(kpi.time.source, name="kind"), function=None)
+    known = replace(flights, kpis={"flights_daily": replace(kpi, grain=(kpi.time, kind))})
+
+    (figure,) = [one for one in explain(known).state if one.name == "state of flights_daily"]
+
+    symbols = next(field for field in flights.event_fields if field.name == "kind").symbols
+    assert figure.bytes == len(symbols) * 365 * len(kpi.measures) * 100
+
+
+def test_what_went_into_a_value_is_real(flights: Migration) -> None:
+    written = replace(flights, contract=flights.contract.model_copy(
+        update={"retention": Retention.model_validate({"silver": "9d"})}))  # fmt: skip
+    lines = {line.name: line.inputs for line in explain(written).derived}
+
+    assert lines["silver: retention"] == {"retention.silver": "9 d"}
+    assert lines["gold: retention"] == {"retention.gold": "not given"}
+    assert lines["checkpoint interval"] == {"commits": "8,640 a day on each lake table"}
+
+
+@pytest.mark.parametrize(("hours", "days"), [(1, "1"), (24, "1"), (25, "2"), (48, "2")])
+def test_days_of_retention_are_rounded_up(flights: Migration, hours: int, days: str) -> None:
+    kept = changed(flights, "retention", silver=timedelta(hours=hours))
+
+    assert derive.table_properties(kept, "silver") == {"slipway.retention-days": days}
+
+
+@pytest.mark.parametrize("layer", ["raw", "dlq", "bronze", "silver", "gold"])
+def test_nothing_is_kept_for_no_time(layer: str) -> None:
+    with pytest.raises(ValueError, match="nothing would be kept for 0"):
+        Retention.model_validate({layer: "0s"})
+
+
+@pytest.mark.parametrize("growth", [math.inf, math.nan, 1e300])
+def test_growth_is_a_number_that_can_be_planned_for(growth: float) -> None:
+    with pytest.raises(ValueError, match="yearly_growth"):
+        Traffic(peak_per_second=1, mean_bytes=1, yearly_growth=growth)
+
+
+@pytest.mark.parametrize("count", ["9" * 400, "0", "²", "1.5", "-1"])
+def test_keys_per_day_is_a_number_that_can_be_reckoned_with(
+    count: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["explain", "flights", f"--keys-per-day={count}"])
+
+    assert left.value.code == 2
+    assert "is not a whole number above 0" in capsys.readouterr().err
+
+
+def test_two_brokers_may_lose_what_was_acknowledged(flights: Migration) -> None:
+    told = {brokers: risk.what for brokers in (1, 2) for risk in risks(flights, brokers)
+            if risk.about == "Kafka cluster"}  # fmt: skip
+
+    assert "acknowledges records alone" in told[2] and "can't be written" not in told[2]
+    assert "the only copy" in told[1]
+
+
+def test_explain_and_the_nightly_report_have_one_list_of_the_kinds_of_time(flights: Migration) -> None:
+    assert explain(flights).kinds_of_time == times.kinds_of_time(flights)
+    arrival = explain(flights).kinds_of_time[1].decides
+    assert "too far ahead" in arrival and "lateness class (0 h, 1 h, 6 h, 24 h)" in arrival
 
 
 def test_a_contract_says_how_long_a_layer_is_kept(flights: Migration) -> None:

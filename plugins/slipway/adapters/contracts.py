@@ -150,6 +150,8 @@ def _why(at: KeyPath, problem: Any) -> str:
             return f"must be greater than {context['gt']}{_seen(seen)}"
         case "greater_than_equal":
             return f"must be at least {context['ge']}{_seen(seen)}"
+        case "less_than_equal":
+            return f"must be at most {context['le']:,}{_seen(seen)}"
         case "too_short":
             return f"nothing is given, but at least {context['min_length']} is needed{_description(at)}"
         case _ if kind in _NEEDED:
@@ -163,6 +165,7 @@ _NEEDED = {
     "int_from_float": "a whole number is needed, such as 5",
     "float_type": "a number is needed, such as 1.5",
     "float_parsing": "a number is needed, such as 1.5",
+    "finite_number": "a finite number is needed, such as 1.5",
     "string_type": "a text is needed; write it between quotes",
     "date_type": "a date is needed, such as 2013-02-25",
     "date_from_datetime_inexact": "a date is needed, such as 2013-02-25",

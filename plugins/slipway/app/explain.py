@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from slipway.domain import derive, promises, sizing
+from slipway.domain import derive, promises, sizing, times
 from slipway.domain.contract import Migration
-from slipway.domain.promises import Guarantee, KindOfTime, Promise
+from slipway.domain.promises import Guarantee, Promise
 from slipway.domain.risks import Risk, risks
 from slipway.domain.sizing import Figure
 from slipway.domain.skew import KeySample, Skew, skew
 from slipway.domain.spans import spoken_span
+from slipway.domain.times import KindOfTime
 from slipway.errors import Permanent
 
 ASSUMED_BROKERS = 3
@@ -82,7 +83,7 @@ def explain(
             Line(name, _told(found.value), found.rule, found.inputs)
             for name, found in derive.explain(migration, known).items()
         ),
-        kinds_of_time=promises.kinds_of_time(migration),
+        kinds_of_time=times.kinds_of_time(migration),
         guarantees=promises.guarantees(migration),
         promises=promises.promises(migration),
         partitions=sizing.partition_sheet(migration, known),

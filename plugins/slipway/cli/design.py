@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -76,8 +77,9 @@ def add(verbs: Verbs) -> None:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    if not re.fullmatch("[0-9]{1,15}", text) or int(text) == 0:
+        seen = repr(text) if len(text) <= 20 else f"{text[:20]!r}... ({len(text)} characters)"
+        raise argparse.ArgumentTypeError(f"{seen} is not a whole number above 0, of 15 digits at most")
     return int(text)
 
 
@@ -122,7 +124,7 @@ def _print(found: Explained) -> None:
     _section(
         "Kinds of time",
         ("kind", "comes from", "decides"),
-        [(time.kind, time.comes_from, time.decides) for time in found.kinds_of_time],
+        [(time.name, time.where, time.decides) for time in found.kinds_of_time],
     )
     _section(
         "Guarantees",

@@ -103,12 +103,18 @@ class Traffic(_Model):
     """What the topic must carry; the number of partitions follows from it."""
 
     peak_per_second: Annotated[
-        int, Field(gt=0, description="Records a second in the busiest minute, measured or promised")
+        int, Field(gt=0, le=10**9, description="Records a second in the busiest minute, measured or promised")
     ]
-    mean_bytes: Annotated[int, Field(gt=0, description="Mean size of a record's value, bytes")]
+    mean_bytes: Annotated[int, Field(gt=0, le=10**9, description="Mean size of a record's value, bytes")]
     yearly_growth: Annotated[
         float,
-        Field(ge=1, strict=False, description="Peak in a year over the peak now; 1.5 is half as much again"),
+        Field(
+            ge=1,
+            le=1000,
+            strict=False,
+            allow_inf_nan=False,
+            description="Peak in a year over the peak now; 1.5 is half as much again",
+        ),
     ] = 1.0
 
 
@@ -346,6 +352,14 @@ class Retention(_Model):
     bronze: Annotated[Duration, Field(description="Of every record as it came")] = timedelta(days=90)
     silver: Annotated[Duration, Field(description="Of accepted events")] = timedelta(days=730)
     gold: Annotated[Duration, Field(description="Of the KPIs' rows")] = timedelta(days=2555)
+
+    @field_validator("raw", "dlq", "bronze", "silver", "gold")
+    @classmethod
+    def something_is_kept(cls, value: timedelta | None) -> timedelta | None:
+        """Refuse 0, by which everything would be gone before it was read."""
+        if value is not None and not value:
+            raise ValueError("nothing would be kept for 0; write how long to keep it, such as 30d")
+        return value
 
 
 class Gates(_Model):

@@ -19,6 +19,8 @@ PER_PARTITION_RATE = 5_000
 LONGEST_OUTAGE = timedelta(days=3)
 """A long weekend; retention and state outlive it."""
 
+CHECKPOINT_EVERY = timedelta(seconds=10)
+
 RETENTION_PROPERTY = "slipway.retention-days"
 
 REPLAY_WINDOW = timedelta(days=7)
@@ -101,7 +103,11 @@ def layer_retention(migration: Migration) -> Mapping[str, Derived]:
     kept = migration.contract.retention
     layers = {"bronze": kept.bronze, "silver": kept.silver, "gold": kept.gold}
     return {
-        layer: Derived(span, "90 d, 2 y and 7 y by layer, unless the contract says otherwise", {})
+        layer: Derived(
+            span,
+            "as the contract says; without it bronze 90 d, silver 2 y, gold 7 y",
+            _retention(migration, layer, span),
+        )
         for layer, span in layers.items()
     }
 
@@ -109,7 +115,8 @@ def layer_retention(migration: Migration) -> Mapping[str, Derived]:
 def table_properties(migration: Migration, layer: str) -> Mapping[str, str]:
     """Return the properties that tell everybody how long a lake table's rows are kept."""
     span = layer_retention(migration)[layer].value
-    return {RETENTION_PROPERTY: str(span // DAY if isinstance(span, timedelta) else span)}
+    # Whole days, rounded up: an hour as 0 days would let everything go.
+    return {RETENTION_PROPERTY: str(max(-(-span // DAY), 1) if isinstance(span, timedelta) else span)}
 
 
 def state_ttl(migration: Migration) -> Derived:
@@ -136,9 +143,9 @@ def state_ttl(migration: Migration) -> Derived:
 def checkpoint_interval() -> Derived:
     """Return the time between checkpoints."""
     return Derived(
-        timedelta(seconds=10),
+        CHECKPOINT_EVERY,
         "never below 10 s: each checkpoint is a commit on every lake table",
-        {"recovery budget": "30 s"},
+        {"commits": f"{DAY // CHECKPOINT_EVERY:,} a day on each lake table"},
     )
 
 
@@ -187,7 +194,9 @@ def explain(migration: Migration, brokers: int) -> Mapping[str, Derived]:
             partitions(migration).value, "as many as the raw topic", {"topic": topic}
         ),
         f"{dlq}: retention": Derived(
-            migration.contract.retention.dlq, "30 d unless the contract says otherwise", {}
+            migration.contract.retention.dlq,
+            "as the contract says; without it 30 d",
+            _retention(migration, "dlq", migration.contract.retention.dlq),
         ),
         **{f"{layer}: retention": found for layer, found in layer_retention(migration).items()},
         "state TTL of the deduplication": state_ttl(migration),
@@ -197,6 +206,11 @@ def explain(migration: Migration, brokers: int) -> Mapping[str, Derived]:
         ),
         "parallelism": Derived(PARALLELISM, "start at 2: from 1 the lake's sinks can't be rescaled", {}),
     }
+
+
+def _retention(migration: Migration, layer: str, span: timedelta) -> Mapping[str, str]:
+    written = layer in migration.contract.retention.model_fields_set
+    return {f"retention.{layer}": _days(span) if written else "not given"}
 
 
 def _millis(span: timedelta) -> int:

@@ -1,4 +1,4 @@
-"""What a contract promises: which clock decides what, what sinks guarantee, what consumers may expect."""
+"""What a contract promises: what sinks guarantee, what consumers may expect."""
 
 from __future__ import annotations
 
@@ -8,15 +8,6 @@ from datetime import timedelta
 from slipway.domain import derive, names
 from slipway.domain.contract import Migration
 from slipway.domain.spans import spoken_span
-
-
-@dataclass(frozen=True, slots=True)
-class KindOfTime:
-    """One of the clocks. comes_from: the field or setting; decides: what it alone decides."""
-
-    kind: str
-    comes_from: str
-    decides: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,41 +28,6 @@ class Promise:
     completeness: str
     consistency: str
     degraded: str
-
-
-def kinds_of_time(migration: Migration) -> tuple[KindOfTime, ...]:
-    """Return event, arrival and processing time, each with what it decides."""
-    events, parity = migration.contract.events, migration.contract.parity
-    arrival = (
-        "the record's Kafka timestamp, set by the broker (arrival: broker, LogAppendTime)"
-        if events.arrival == "broker"
-        else "the record's Kafka timestamp, set by the producer (arrival: producer, CreateTime)"
-    )
-    classes = ", ".join(map(spoken_span, parity.lateness_classes))
-    return (
-        KindOfTime(
-            "event time",
-            f"the field {events.time} (events.time), an instant",
-            f"the period that an event counts in, in {parity.timezone.key}",
-        ),
-        KindOfTime(
-            "arrival time",
-            arrival,
-            f"whether an event is late: arrival after its period's end + {spoken_span(parity.accept_late)}; "
-            f"its lateness class ({classes}); whether it is too far ahead (event time above arrival + "
-            f"{spoken_span(events.ahead_at_most)}); how far the stream has got",
-        ),
-        KindOfTime(
-            "processing time",
-            "the engine's clock",
-            "no number: only when deduplication forgets an id that can't count any more, and freshness",
-        ),
-        KindOfTime(
-            "baseline time",
-            "as_of of the batch run, and what it had loaded through",
-            "which arrivals the batch side can know of when both are compared",
-        ),
-    )
 
 
 def guarantees(migration: Migration) -> tuple[Guarantee, ...]:

@@ -236,8 +236,11 @@ def _people(migration: Migration) -> Iterator[Risk]:
 
 def _cluster(brokers: int | None) -> Iterator[Risk]:
     if brokers is not None and brokers < 3:
-        yield Risk(
-            "Kafka cluster",
-            f"{brokers} broker{'s' if brokers > 1 else ''}: with one down, records can't be written",
-            "three brokers or more",
+        what = (
+            "1 broker holds the only copy: with it down, no record can be written or read; with its disk "
+            "lost, acknowledged records are"
+            if brokers == 1
+            else f"{brokers} brokers: with one down, the other acknowledges records alone "
+            "(min.insync.replicas 1), and they are lost if it fails before the first has caught up"
         )
+        yield Risk("Kafka cluster", what, "three brokers or more")

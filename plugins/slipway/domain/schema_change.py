@@ -55,13 +55,27 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[FieldCh
     has = {field["name"]: field for field in new["fields"]}
     for name, field in has.items():
         if name not in had:
-            yield _added(name, field)
+            yield _renamed(name, field, had, has) or _added(name, field)
         elif (found := _changed(name, had[name], field)) is not None:
             yield found
     for name, field in had.items():
         if name not in has:
             why = "old events carry it and it is skipped; what is computed from it can't be computed any more"
             yield FieldChange(name, _told(field), "absent", True, why)
+
+
+def _renamed(
+    name: str, field: Mapping[str, Any], had: Mapping[str, Any], has: Mapping[str, Any]
+) -> FieldChange | None:
+    """Return the refusal of a field that is an older one by an alias; Avro would let it in."""
+    before = next((alias for alias in field.get("aliases", ()) if alias in had and alias not in has), None)
+    if before is None:
+        return None
+    why = (
+        f"renamed from {before} by an alias: Avro reads old events so, but in JSON, in the lake and in batch "
+        f"a field is found by its name alone; keep the name {before}, or add {name} beside it with a default"
+    )
+    return FieldChange(name, f"{before}: {_told(had[before])}", _told(field), False, why)
 
 
 def _added(name: str, field: Mapping[str, Any]) -> FieldChange:
@@ -80,6 +94,8 @@ def _changed(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Field
         return FieldChange(name, before, after, False, why)
     if old_type != new_type:
         compatible, why = _type_change(old_type, new_type)
+        if compatible and new_null and not old_null:
+            why += "; null is let in, and old events have a value"
         return FieldChange(name, before, after, compatible, why)
     if old_null != new_null:
         return FieldChange(name, before, after, True, "null is let in; old events have a value")
@@ -120,7 +136,14 @@ def _symbols(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[bool, str]
     more = [symbol for symbol in new["symbols"] if symbol not in old["symbols"]]
     if more:
         return True, f"events with {', '.join(more)} are rejected today and are accepted then"
-    return True, "the order of symbols has no meaning"
+    if old["symbols"] != new["symbols"]:
+        return True, "the order of symbols has no meaning"
+    if old.get("default") != new.get("default"):
+        return (
+            True,
+            "the enum's default stands in for symbols that a reader with an older schema does not know",
+        )
+    return True, "the same symbols; nothing else of an enum has a meaning"
 
 
 def _plain(declared: Any) -> tuple[Any, bool]:

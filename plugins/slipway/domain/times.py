@@ -31,6 +31,7 @@ def kinds_of_time(migration: Migration) -> tuple[KindOfTime, ...]:
         else "lateness"
     )
     copies = "copies of one version of an event" if events.keep == "latest" else "records of one event"
+    forgets = "" if events.keep == "latest" else ", when an id that can't count any more is forgotten"
     return (
         KindOfTime(
             "event time",
@@ -41,12 +42,13 @@ def kinds_of_time(migration: Migration) -> tuple[KindOfTime, ...]:
             "arrival time",
             stamped,
             f"{late}: accepted until {_hours(parity.accept_late)} after the end of the business day; when a"
-            " day closes; lateness classes",
+            f" day closes; the lateness class ({', '.join(map(_hours, parity.lateness_classes))}); whether an"
+            f" event is too far ahead ({_hours(events.ahead_at_most)} at most); how far the stream has got",
         ),
         KindOfTime(
             "processing time",
             "the engine's clock as it reads a record",
-            f"which of several {copies} is the first; no number depends on it otherwise",
+            f"which of several {copies} is the first{forgets}, and freshness; no number depends on it otherwise",
         ),
     )
 
