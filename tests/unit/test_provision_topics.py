@@ -12,6 +12,7 @@ from slipway.app import provision
 from slipway.app.provision_steps import ConfigureTopic, DrainTopic, ReplicateTopic, Safety, Step
 from slipway.app.tables import bronze_table
 from slipway.errors import Permanent
+from tests.fakes import topics
 from tests.fakes.deploying import OPERATOR, Yard
 
 RAW, DEAD = "raw-flight-status", "dlq-flight-status"
@@ -152,12 +153,23 @@ def test_a_retention_that_was_unset_is_judged_by_what_is_in_force(
     assert (step.seen, step.safety) == (f"retention.ms={7 * DAY} (the broker's default)", Safety.CONFIRM)
     assert step.reason.startswith("how long the broker keeps a record") and "timestamp" not in step.reason
 
-    from tests.fakes import topics
-
     for default in ("-1", str(100 * DAY)):
         monkeypatch.setitem(topics.DEFAULTS, "retention.ms", default)
         (step,) = plan(yard)
         assert (step.safety, step.reason) == (Safety.REFUSED, "the broker would delete records at once")
+
+
+def test_a_cluster_that_deletes_by_size_does_not_do_so_here(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(topics.DEFAULTS, "retention.bytes", "1000")
+
+    steps = plan(yard)
+
+    assert [(step.wanted, step.safety) for step in steps] == [("retention.bytes=-1", Safety.SAFE)] * 2
+    assert "delete records by size" in steps[0].reason
+    confirm(yard)
+    assert plan(yard) == ()
 
 
 def test_a_shorter_retention_in_the_contract_says_how_much_goes(yard: Yard) -> None:

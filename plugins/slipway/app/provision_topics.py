@@ -23,7 +23,7 @@ from slipway.domain.spans import spoken_span
 from slipway.ports import TopicSpec, World
 
 UNWANTED = {"retention.bytes": "-1"}
-"""What a topic must not have, for it deletes records whatever their age; only looked at where it is set."""
+"""What a topic must not have, for it deletes records whatever their age; set where it is otherwise."""
 
 HARMLESS = (
     "compression.",
@@ -142,7 +142,7 @@ def _other_config(
     adopt: the contract's key for the retention, None when it is not free; ours: whether that was changed.
     """
     differing = {key: value for key, value in wanted.config.items() if seen.config.get(key) != value}
-    differing |= {key: new for key, new in UNWANTED.items() if seen.config.get(key, new) != new}
+    differing |= {key: new for key, new in UNWANTED.items() if seen.in_force(key) not in (None, new)}
     losing = sorted(key for key in differing if _deletes(key, seen, wanted))
     for key in losing:
         if key == RETENTION and ours:
@@ -164,7 +164,11 @@ def _other_config(
         if key not in losing and ((key == RETENTION and ours) or _unset(key, seen, differing[key]))
     }
     if fresh:
-        why = "as the contract now says" if RETENTION in fresh and ours else "derived from the cluster"
+        if RETENTION in fresh and ours:
+            why = "as the contract now says"
+        else:
+            lost = [_WHY[key] for key in UNWANTED if key in fresh]
+            why = lost[0] if lost else "derived from the cluster"
         yield ConfigureTopic(seen.name, fresh, _all_shown(seen, fresh), why, Safety.SAFE, "")
     rest = {key: value for key, value in differing.items() if key not in losing and key not in fresh}
     if rest:
