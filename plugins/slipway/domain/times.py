@@ -48,7 +48,8 @@ def kinds_of_time(migration: Migration) -> tuple[KindOfTime, ...]:
         KindOfTime(
             "processing time",
             "the engine's clock as it reads a record",
-            f"which of several {copies} is the first{forgets}, and freshness; no number depends on it otherwise",
+            f"which of several {copies} is the first{forgets}, and freshness; no number depends on it"
+            " otherwise",
         ),
     )
 
