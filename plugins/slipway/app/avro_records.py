@@ -15,6 +15,7 @@ from typing import Any
 from slipway.domain.contract import Migration
 from slipway.domain.event_values import WORDS, Refused, Rule
 from slipway.domain.validity import Accepted, Validity
+from slipway.errors import why
 from slipway.ports import Schemas
 
 _FRAME = 5
@@ -66,9 +67,13 @@ class AvroRecords:
         try:
             written, wanted = (fastavro.parse_schema(_bare(one)) for one in (same_name, self._contract))
             found = fastavro.schemaless_reader(left, written, wanted)
+        except EOFError as error:
+            raise Refused(f"the value ends within a record of schema id {number}") from error
         # Arbitrary bytes, or another schema: whatever Avro stumbles over, the record is at fault.
         except Exception as error:
-            raise Refused(f"not a record of schema id {number} that the contract reads: {error}") from error
+            raise Refused(
+                f"not a record of schema id {number} that the contract reads: {why(error)}"
+            ) from error
         if left.read(1):
             raise Refused("bytes after the avro record")
         if not isinstance(found, dict):
