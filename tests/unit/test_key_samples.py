@@ -147,6 +147,15 @@ def test_the_id_is_read_from_avro_with_the_schema_that_wrote_it() -> None:
     assert read(b"\0\0\0\0\x07\x02\x99") is None
 
 
+def test_a_key_that_is_the_id_can_not_be_made_finer(flights: Migration) -> None:
+    events = flights.contract.events.model_copy(update={"key": ("event_id",)})
+    keyed = replace(flights, contract=flights.contract.model_copy(update={"events": events}))
+
+    found = explain(keyed, sample=KeySample("t", {b"a": 90, b"b": 10})).skew
+
+    assert found is not None and [way.name for way in found.ways_out] == ["fewer versions", "more partitions"]
+
+
 def test_half_a_surrogate_pair_in_a_sample_is_told_with_its_line(flights: Migration, tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text('{"event_id": "1", "flight_id": "\\ud800"}\n')

@@ -88,7 +88,15 @@ def explain(
         promises=promises.promises(migration),
         partitions=sizing.partition_sheet(migration, known),
         state=sizing.state_sheet(migration, keys_per_day),
-        skew=skew(sample, made, key, masked=sample.foreign or not pii.isdisjoint(key)) if sample else None,
+        skew=skew(
+            sample,
+            made,
+            key,
+            masked=sample.foreign or not pii.isdisjoint(key),
+            by_id=key == (migration.contract.events.id,),
+        )
+        if sample
+        else None,
         risks=risks(migration, brokers),
     )
 

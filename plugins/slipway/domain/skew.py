@@ -99,8 +99,18 @@ class Skew:
         return self.imbalance <= EVEN
 
 
-def skew(sample: KeySample, partitions: int, key_fields: tuple[str, ...], *, masked: bool = False) -> Skew:
-    """Measure a sample on that many partitions. masked: the key holds what nobody may read."""
+def skew(
+    sample: KeySample,
+    partitions: int,
+    key_fields: tuple[str, ...],
+    *,
+    masked: bool = False,
+    by_id: bool = False,
+) -> Skew:
+    """Measure a sample on that many partitions.
+
+    masked: the key holds what nobody may read. by_id: the key is the event's id.
+    """
     filled = [0.0] * partitions
     for key, count in sample.records.items():
         filled[partition_of(key, partitions)] += count
@@ -120,14 +130,29 @@ def skew(sample: KeySample, partitions: int, key_fields: tuple[str, ...], *, mas
         largest_share=share,
         imbalance=imbalance,
         by_partition=tuple(count / total if total else 0.0 for count in filled),
-        ways_out=() if imbalance <= EVEN else _ways_out(share, partitions, key_fields),
+        ways_out=() if imbalance <= EVEN else _ways_out(share, partitions, key_fields, by_id),
     )
 
 
-def _ways_out(share: float, partitions: int, key_fields: tuple[str, ...]) -> tuple[WayOut, ...]:
+def _ways_out(share: float, partitions: int, key_fields: tuple[str, ...], by_id: bool) -> tuple[WayOut, ...]:
     fields = ", ".join(key_fields)
     most = int(1 / share + 1e-9)  # a third of the records is 3 partitions, whatever rounding says
     heavy = share * partitions > 1
+    more = WayOut(
+        "more partitions",
+        f"not at all: one key alone fills more than a partition once there are more than {most}"
+        if heavy
+        else f"keys that fell together part, up to about {most} partitions",
+        "a new topic that the old one is drained into, for keys move to other partitions",
+    )
+    if by_id:
+        versions = WayOut(
+            "fewer versions",
+            f"all records of one {fields} must share a partition, so no finer key can part them: fewer "
+            "records of the heavy ones",
+            "the producer leaves out what changes nothing",
+        )
+        return versions, more
     return (
         WayOut(
             "composite key",
@@ -135,13 +160,7 @@ def _ways_out(share: float, partitions: int, key_fields: tuple[str, ...]) -> tup
             f"order holds within the finer key only, no longer for all records of one {fields}; all records "
             "of one id must still share a key",
         ),
-        WayOut(
-            "more partitions",
-            f"not at all: one key alone fills more than a partition once there are more than {most}"
-            if heavy
-            else f"keys that fell together part, up to about {most} partitions",
-            "a new topic that the old one is drained into, for keys move to other partitions",
-        ),
+        more,
         WayOut(
             "salting",
             "the key and a number made of the id (its hash modulo a few), so that a heavy key has several "
