@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException
 from slipway.errors import Permanent, Retryable, SlipwayError
 from slipway.producer import Event, EventProducer, Result, publishing
 from tests.decoder_cases import migration
-from tests.unit.test_producer import ARRIVED, GOOD, NOWHERE, FakeClient, client_of, producer
+from tests.unit.test_producer import ARRIVED, GOOD, NOWHERE, REPO, FakeClient, client_of, producer
 
 INVALID = {**GOOD, "dep_delay": "x"}
 EVENT = Event("Status", GOOD)
@@ -184,6 +186,28 @@ def test_what_was_never_answered_names_the_topic_it_was_for(monkeypatch: pytest.
     results = made.publish_batch([EVENT, Event("Status", INVALID)])
 
     assert [(one.status, one.topic) for one in results] == [("failed", "raw-cases"), ("failed", "dlq-cases")]
+
+
+def test_a_forked_process_ends_though_its_producer_came_along() -> None:
+    script = """
+import os
+from slipway.producer import EventProducer
+from tests.decoder_cases import migration
+made = EventProducer([migration()], {"bootstrap.servers": "127.0.0.1:1", "log_level": "0"})
+child = os.fork()
+if child:
+    print(os.waitpid(child, 0)[1])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": f"{REPO / 'plugins'}:{REPO}"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert done.stdout == "0\n"
 
 
 def test_a_forked_process_is_refused_at_once() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -31,6 +33,17 @@ STAGE = "produce"
 
 _GRACE = 10.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+_HERE: weakref.WeakSet[EventProducer] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for producer in _HERE:
+        producer.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class EventProducer:
@@ -68,6 +81,8 @@ class EventProducer:
         except KafkaException as error:
             told = error.args[0].str() if error.args else error
             raise Permanent(f"Kafka's client refuses the configuration: {told}") from error
+
+        _HERE.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -170,6 +185,10 @@ class EventProducer:
             known = ", ".join(sorted(self._routes))
             raise UnknownType(f"no contract takes events of type {kind!r}; this producer knows {known}")
         return found
+
+    def leave_to_parent(self) -> None:
+        """Keep the client for good in a forked process: to free it waits for threads that stayed behind."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._producer))
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:
