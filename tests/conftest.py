@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tests.stack import Stack
@@ -22,7 +23,17 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Airflow decides where it lives when it is imported: not in the home of whoever runs the tests."""
+    """Airflow decides where it lives when it is imported: not in the home of whoever runs the tests.
+
+    A busy machine fails no property; in CI the examples are the same every time, elsewhere they are new ones.
+    """
+    settings.register_profile(
+        "slipway",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=os.environ.get("CI") == "true",
+    )
+    settings.load_profile("slipway")
     home = REPO / ".local" / "test-airflow"
     home.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("AIRFLOW_HOME", str(home))

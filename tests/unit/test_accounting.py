@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.adapters.evidence_files import EvidenceFiles
@@ -89,7 +89,7 @@ trips = st.lists(
 
 
 @given(trips, st.booleans(), st.booleans())
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 def test_causes_sum_to_the_delta_and_each_fault_lands_in_its_own_cause(
     drawn: list[tuple[Cause | None, int, str | None, int | None, float | None, int]],
     wrong_definition: bool,

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.adapters.evidence_files import EvidenceFiles
@@ -293,7 +293,7 @@ histories = st.lists(
 
 
 @given(histories, st.randoms(use_true_random=False))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 def test_causes_sum_to_the_delta_and_name_the_fate_of_the_version_that_makes_the_difference(
     drawn: list[list[tuple[Cause | None, int, str | None, int]]], random: Random
 ) -> None:

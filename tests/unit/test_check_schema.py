@@ -179,7 +179,7 @@ SCHEMAS = st.lists(st.sampled_from("ab"), max_size=2, unique=True).flatmap(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(old=SCHEMAS, new=SCHEMAS)
 def test_what_avro_refuses_is_always_explained_by_a_field(old: str, new: str) -> None:
     explained = [change.field for change in changes(old, new) if not change.compatible]

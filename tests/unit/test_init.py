@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway import cli
@@ -339,7 +339,7 @@ def samples(draw: st.DrawFn) -> list[dict[str, Any]]:
     return draw(st.lists(st.fixed_dictionaries({}, optional=columns), min_size=1, max_size=30))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(samples())
 def test_whatever_the_sample_the_draft_is_valid(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict]
