@@ -52,8 +52,8 @@ class FlinkEngine:
             "programArgsList": ["--script", job.script],
             "parallelism": job.parallelism,
             "jobId": job.job_id,
-            # Flink plans constant lists with what it has compiled, and cached, for earlier jobs. Without this it
-            # refuses from the sixteenth on: "Trying to access closed classloader".
+            # Flink plans constant lists with what it has compiled, and cached, for earlier jobs. Without this
+            # it refuses from the sixteenth on: "Trying to access closed classloader".
             "flinkConfiguration": {"classloader.check-leaked-classloader": "false"},
         }
         if job.restore_from is not None:
