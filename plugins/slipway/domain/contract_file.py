@@ -158,8 +158,8 @@ class Events(_Model):
     time: Annotated[
         str,
         Field(
-            description="The field that decides in which period an event counts: a timestamp, never null."
-            " The instant at which it happened, UTC"
+            description="Event time: the field that decides in which period an event counts; a timestamp,"
+            " never null. The instant at which it happened, UTC"
         ),
     ]
     ahead_at_most: Annotated[
@@ -168,8 +168,8 @@ class Events(_Model):
     arrival: Annotated[
         Literal["broker", "producer"],
         Field(
-            description="Who sets a record's timestamp, which decides whether it is late: broker for live"
-            " feeds, producer for replays of history with their original instants"
+            description="Arrival time: who sets a record's timestamp, which decides whether it is late:"
+            " broker for live feeds, producer for replays of history with their original instants"
         ),
     ] = "broker"
     traffic: Annotated[Traffic, Field(description="What the topic must carry")]
@@ -300,7 +300,11 @@ class ServingPromise(_Model):
     """What consumers are promised, and what happens when it can't be held."""
 
     fresh_within: Annotated[
-        Duration, Field(description="Age at which an event is in the served rows at the latest")
+        Duration,
+        Field(
+            description="Processing time: how long after its arrival an event is in the served rows, at the"
+            " latest, by the engine's clock"
+        ),
     ] = timedelta(seconds=5)
     stale_after: Annotated[
         Duration, Field(description="Age of the oldest unprocessed record from which the stream is stale")
