@@ -73,6 +73,8 @@ def _plain(value: Any) -> Any:
         case bool() | None | str():
             return value
         case int() | Decimal():
+            if value == 0:
+                return "0"  # Python alone has a minus zero among decimals
             text = format(Decimal(value), "f")
             return text.rstrip("0").rstrip(".") if "." in text else text
         case datetime():
