@@ -98,7 +98,9 @@ def test_the_spot_that_was_counted_by_hand(demo: Done) -> None:
 
 
 def test_every_record_is_in_bronze_and_in_one_other_place(demo: Done) -> None:
-    ((produced,),) = demo.warehouse("SELECT records FROM ops.replay_progress")
+    ((produced,),) = demo.warehouse(
+        "SELECT records FROM ops.replay_progress WHERE topic = 'raw-flight-status'"
+    )
     bronze = demo.count("SELECT count(*) FROM bronze")
     parts = {name: demo.count(f"SELECT count(*) FROM {name}") for name in ("silver", "late", "rejected")}
     duplicates = demo.count(
@@ -232,7 +234,7 @@ def test_every_difference_is_the_sum_of_its_causes(demo: Done) -> None:
 def test_after_the_amendment_the_window_is_whole(demo: Done) -> None:
     night = next(found for name, found in demo.result["nights"] if name.startswith("3 March, again"))
     assert (night["verdict"], night["window_complete"], night["window_days"]) == ("PASS", True, 5)
-    assert demo.warehouse("SELECT actor, rows FROM stream.amendment") == [
+    assert demo.warehouse("SELECT actor, rows FROM stream.amendment WHERE migration = 'flights'") == [
         ("ana", demo.warehouse("SELECT count(*) FROM ops.injected_faults WHERE fault = 'delayed'")[0][0])
     ]
 
