@@ -25,7 +25,7 @@ from slipway.ports import Actor, World
 from tests.stack import Stack
 
 BY = Actor("test", authenticated=False, dag_run="test")
-PATIENCE = 90.0
+PATIENCE = 180.0
 _CACHES = (bootstrap.world, bootstrap.scripts, bootstrap.ledger)
 
 

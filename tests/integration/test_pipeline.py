@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from slipway.app.deploy import deploy_ingest, deploy_revision
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance
 from slipway.ports import Actor, World
+from tests.integration.running import eventually
 from tests.integration.synthetic_feed import Feed, Record, build
 from tests.stack import Stack
 
@@ -32,7 +33,6 @@ REPO = Path(__file__).parents[2]
 SEATS = {"N1": 100, "N2": 200, "N3": 300}
 BY = Actor("test", authenticated=False, dag_run="pipeline")
 EVENTS = 6_000
-PATIENCE = 180.0
 
 
 class Pipeline:
@@ -102,16 +102,6 @@ class Pipeline:
                 return (status is not None and status.running) or None
 
             eventually(runs, f"the {kind} job to run")
-
-
-def eventually(ask: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        found = ask()
-        if found is not None:
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"waited {PATIENCE:.0f} s for {what}")
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ from slipway.ports import TopicSpec
 from slipway.producer import Event, EventProducer
 from tests.decoder_cases import migration
 from tests.integration import replay_process
+from tests.integration.running import eventually
 from tests.integration.scratch import database
 from tests.stack import Stack
 
@@ -133,6 +134,12 @@ def test_avro_is_written_with_the_id_that_the_registry_gave(stack: Stack, topic:
     assert (record.value() or b"")[:5] == b"\0" + number.to_bytes(4, "big")
 
 
+def _stands_still(process: psutil.Process) -> bool:
+    """Whether each of its threads has taken the signal: until then the broker may still answer."""
+    threads = [psutil.Process(thread.id) for thread in process.threads()]
+    return all(thread.status() == psutil.STATUS_STOPPED for thread in threads)
+
+
 def test_a_broker_that_does_not_answer_makes_results_and_no_hang(stack: Stack, topic: Topic) -> None:
     settings = {**topic.kafka, "delivery.timeout.ms": "2000", "socket.timeout.ms": "1000"}
     with EventProducer([topic.migration], settings) as producer:
@@ -142,6 +149,7 @@ def test_a_broker_that_does_not_answer_makes_results_and_no_hang(stack: Stack, t
         for process in family:
             process.suspend()
         try:
+            eventually(lambda: all(map(_stands_still, family)) or None, "the broker to stand still")
             begun = time.monotonic()
             results = producer.publish_batch([Event("Status", good(number)) for number in range(100)])
             seconds = time.monotonic() - begun
