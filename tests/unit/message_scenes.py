@@ -18,7 +18,7 @@ from slipway.adapters.registry import SchemaRegistry
 from slipway.adapters.serving.postgres import PostgresServing
 from slipway.adapters.warehouse_facts import WarehouseFacts
 from slipway.app import cutover, sign_off
-from slipway.domain.contract_file import Observe
+from slipway.domain.contract_judging import Observe
 from slipway.domain.evidence import Digest, Verdict
 from slipway.domain.gates import Requester, blockers
 from slipway.domain.states import Blocker, State

@@ -18,7 +18,8 @@ from slipway.app.explain import explain
 from slipway.domain import derive, times
 from slipway.domain.closing import closes
 from slipway.domain.contract import Migration
-from slipway.domain.contract_file import Observe, Retention, Traffic
+from slipway.domain.contract_file import Retention, Traffic
+from slipway.domain.contract_judging import Observe
 from slipway.domain.looking_back import enough_days, fewest_days
 from slipway.domain.risks import risks
 from slipway.domain.skew import KeySample, murmur2, partition_of, skew

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from slipway.domain.contract_file import Observe
+from slipway.domain.contract_judging import Observe
 from slipway.domain.evidence import Digest, Verdict
 from slipway.domain.gates import (
     Demands,

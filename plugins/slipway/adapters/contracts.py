@@ -16,7 +16,7 @@ from slipway.adapters import placed_yaml
 from slipway.adapters.placed_yaml import KeyPath, Placed, YamlError
 from slipway.domain.avro import EventSchema, parse_schema
 from slipway.domain.contract import Contract, ContractError, Migration, compile_migration, outline
-from slipway.domain.contract_file import PATTERNS
+from slipway.domain.contract_types import PATTERNS
 from slipway.errors import Permanent
 
 KEPT = 1024

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from slipway.domain.contract_file import IDENTIFIER, PATTERNS
+from slipway.domain.contract_types import IDENTIFIER, PATTERNS
 from slipway.domain.draft import Draft
 from slipway.domain.draft import draft as drafted_from
 from slipway.domain.sample import Sample

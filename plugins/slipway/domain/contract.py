@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from slipway.domain.avro import EventSchema
 from slipway.domain.avro import Field as EventField
-from slipway.domain.contract_file import Contract, Kpi, Measure, Observe
+from slipway.domain.contract_file import Contract, Kpi, Measure
+from slipway.domain.contract_judging import Observe
 from slipway.domain.evidence import Digest, digest_of
 from slipway.domain.names import ROW_COLUMNS
 from slipway.errors import Permanent

@@ -6,100 +6,29 @@ docs/reference/contract.md, which is made from them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, get_args
-from zoneinfo import ZoneInfo
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
 from slipway.domain import names
+from slipway.domain.contract_judging import Expectation, MeasureTolerance, Observe, Reconcile
+from slipway.domain.contract_types import LONGEST_TOPIC, RELATION, TOPIC, Duration, Model, Name, Share, Zone
 
 Function = Literal["count", "count_distinct", "sum", "min", "max", "avg"]
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-LONGEST_NAME = 41
-IDENTIFIER = rf"^[a-z][a-z0-9_]{{0,{LONGEST_NAME - 1}}}$"
-LONGEST_TOPIC = 249
-_TOPIC = r"^[a-z0-9]+-[a-z0-9][a-z0-9-]*$"
-_RELATION = r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$"
 
-PATTERNS = {
-    IDENTIFIER: "a name begins with a small letter and goes on with small letters, digits and _,"
-    f" {LONGEST_NAME} characters at most",
-    _TOPIC: "a topic is <layer>-<data type> in small letters, digits and -, such as raw-flight-status",
-    _RELATION: "a relation is <schema>.<table> in small letters, digits and _, such as ops.planes",
-}
-"""What each pattern asks for, in words."""
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,6})\s*([smhd])", value.strip())):
-        return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
-    raise ValueError(f"{value!r} is not a duration; write a number and s, m, h or d, such as 24h")
-
-
-def _share(value: object) -> object:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())):
-        return Decimal(found[1]) / 100
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Decimal(str(value))
-    raise ValueError(f"{value!r} is not a share; write a number such as 0.001, or a percentage such as 0.1 %")
-
-
-def _zone(value: object) -> object:
-    try:
-        return ZoneInfo(str(value))
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(
-            f"{value!r} is not a time zone of the IANA database; write one such as America/New_York or UTC"
-        ) from error
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\d{1,6}\s*[smhd]$", "examples": ["24h", "5m"]}),
-]
-Share = Annotated[
-    Decimal,
-    BeforeValidator(_share),
-    Field(ge=0),
-    WithJsonSchema(
-        {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}]}
-    ),
-]
-Zone = Annotated[
-    ZoneInfo,
-    BeforeValidator(_zone),
-    WithJsonSchema({"type": "string", "examples": ["America/New_York", "UTC"]}),
-]
-Name = Annotated[str, Field(pattern=IDENTIFIER)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
-
-
-class Escalation(_Model):
+class Escalation(Model):
     """Whom to tell when nobody answers."""
 
     after: Annotated[Duration, Field(description="How long a request may wait for an answer")]
     to: Annotated[str, Field(description="The role of `owners` that is told then")]
 
 
-class Traffic(_Model):
+class Traffic(Model):
     """What the topic must carry; the number of partitions follows from it."""
 
     peak_per_second: Annotated[
@@ -118,10 +47,10 @@ class Traffic(_Model):
     ] = 1.0
 
 
-class Events(_Model):
+class Events(Model):
     """The event stream: where it is, what identifies an event, which times it carries."""
 
-    topic: Annotated[str, Field(pattern=_TOPIC, description="The Kafka topic, called <layer>-<data type>")]
+    topic: Annotated[str, Field(pattern=TOPIC, description="The Kafka topic, called <layer>-<data type>")]
     schema_file: Annotated[
         str,
         Field(
@@ -204,7 +133,7 @@ class Events(_Model):
         return self
 
 
-class Parity(_Model):
+class Parity(Model):
     """What the same KPI means: the business day, how long it stays open, how far back it is compared."""
 
     timezone: Annotated[Zone, Field(description="The time zone of the business day")]
@@ -233,10 +162,10 @@ class Parity(_Model):
     ] = timedelta(days=14)
 
 
-class Dimension(_Model):
+class Dimension(Model):
     """A relation of the warehouse, looked up once for each event."""
 
-    relation: Annotated[str, Field(pattern=_RELATION, description="The relation, called <schema>.<table>")]
+    relation: Annotated[str, Field(pattern=RELATION, description="The relation, called <schema>.<table>")]
     key: Annotated[str, Field(description="The event's field, and the relation's column, that are equal")]
     fields: Annotated[
         Mapping[Name, Literal["string", "int", "long", "double", "boolean", "date"]],
@@ -244,14 +173,7 @@ class Dimension(_Model):
     ]
 
 
-class MeasureTolerance(_Model):
-    """How far a cell of batch and stream may differ; either bound is enough. Without it: not at all."""
-
-    absolute: Annotated[Share, Field(description="Difference of the two values")] = Decimal(0)
-    relative: Annotated[Share, Field(description="Difference as a share of batch's value")] = Decimal(0)
-
-
-class Measure(_Model):
+class Measure(Model):
     """One aggregate function of an expression, over the events that `where` lets through."""
 
     count: Annotated[
@@ -284,7 +206,7 @@ class Measure(_Model):
         return next(name for name in FUNCTIONS if getattr(self, name) is not None)
 
 
-class Batch(_Model):
+class Batch(Model):
     """The dbt models of the batch side: the KPI and the events that it is made of."""
 
     model: Annotated[
@@ -296,7 +218,7 @@ class Batch(_Model):
     ]
 
 
-class ServingPromise(_Model):
+class ServingPromise(Model):
     """What consumers are promised, and what happens when it can't be held."""
 
     fresh_within: Annotated[
@@ -314,7 +236,7 @@ class ServingPromise(_Model):
     ] = "serve_batch"
 
 
-class Kpi(_Model):
+class Kpi(Model):
     """One KPI: its key, its measures, its batch counterpart and its promise to consumers."""
 
     grain: Annotated[
@@ -335,18 +257,7 @@ class Kpi(_Model):
     serving: Annotated[ServingPromise, Field(description="What consumers are promised")] = ServingPromise()
 
 
-class Observe(_Model):
-    """How many closed days must agree in a row, and which kinds of day must be among them."""
-
-    closed_days: Annotated[
-        int, Field(ge=1, description="Closed days in a row on which batch and stream agree")
-    ] = 5
-    including: Annotated[
-        tuple[Literal["month_end"], ...], Field(description="Kinds of day that must be among them")
-    ] = ()
-
-
-class Retention(_Model):
+class Retention(Model):
     """How long each layer is kept; raw is derived when it is left out."""
 
     raw: Annotated[
@@ -366,7 +277,7 @@ class Retention(_Model):
         return value
 
 
-class Gates(_Model):
+class Gates(Model):
     """What opens the way to the switch."""
 
     observe: Annotated[Observe, Field(description="The window of days that must agree")] = Observe()
@@ -380,9 +291,16 @@ class Gates(_Model):
     sign_off_valid: Annotated[Duration, Field(description="Age up to which a sign-off counts")] = timedelta(
         hours=12
     )
+    waiver_at_most: Annotated[
+        Share,
+        Field(
+            lt=1,
+            description="The largest share of a measure's batch value on a day that a waiver may accept",
+        ),
+    ] = Decimal("0.01")
 
 
-class Cutover(_Model):
+class Cutover(Model):
     """How the switch is stepped."""
 
     canary: Annotated[
@@ -394,7 +312,7 @@ class Cutover(_Model):
     soak: Annotated[Duration, Field(description="How long each step is watched")] = timedelta(minutes=10)
 
 
-class Contract(_Model):
+class Contract(Model):
     """One migration's file."""
 
     migration: Annotated[Name, Field(description="The migration's name, which is the file's too")]
@@ -410,6 +328,12 @@ class Contract(_Model):
         Mapping[Name, Dimension], Field(description="Relations that events are joined with, by name")
     ] = {}
     kpis: Annotated[Mapping[Name, Kpi], Field(min_length=1, description="The KPIs, by name")]
+    reconcile: Annotated[Reconcile, Field(description="How the two sides are compared and judged")] = (
+        Reconcile()
+    )
+    expectations: Annotated[
+        tuple[Expectation, ...], Field(description="Checks of data quality beside those that follow")
+    ] = ()
     gates: Annotated[Gates, Field(description="What opens the way to the switch")]
     cutover: Annotated[Cutover, Field(description="How the switch is stepped")] = Cutover()
     retention: Annotated[Retention, Field(description="How long each layer is kept")] = Retention()

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
-from slipway.domain.contract_file import Observe
+from slipway.domain.contract_judging import Observe
 from slipway.domain.evidence import Digest, Verdict
 from slipway.domain.states import Blocker, State
-from slipway.domain.window import spoken
+from slipway.domain.window import kind_of_day, spoken
 from slipway.errors import Permanent, Retryable
 
 COMING_BACK = frozenset({"CREATED", "INITIALIZING", "RESTARTING", "RUNNING"})
@@ -369,7 +369,7 @@ def live_blockers(facts: Facts) -> list[Blocker]:
 
 def _window(observe: Observe) -> str:
     """Return the whole window in words; kinds are those of gates.observe.including."""
-    among = [f"a {kind.replace('_', ' ')}" for kind in observe.including]
+    among = [kind_of_day(kind) for kind in observe.including]
     days = (
         f"{observe.closed_days} closed days in a row that pass"
         if observe.closed_days > 1

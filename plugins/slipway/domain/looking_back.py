@@ -29,7 +29,8 @@ def enough_days(migration: Migration) -> int:
     """
     observe = migration.contract.gates.observe
     rows = max(enough_for(kpi.time) for kpi in migration.kpis.values())
-    kinds = LONGEST_MONTH if observe.including else 1
+    asked = {"month_end": LONGEST_MONTH, "weekly_cycle": 7}
+    kinds = max((asked.get(str(kind), 1) for kind in observe.including), default=1)
     return max(rows, kinds, _span(migration, observe.closed_days, whole=True))
 
 

@@ -11,6 +11,7 @@ from slipway.domain.contract import Migration
 from slipway.domain.looking_back import enough_days, enough_for, fewest_days
 from slipway.domain.spans import spoken_span
 from slipway.domain.tree import columns
+from slipway.domain.window import kind_of_day
 
 WEEK = 7
 
@@ -181,7 +182,7 @@ def _looking_back(migration: Migration) -> Iterator[Risk]:
             f"parity.reconcile_back: {enough}d, or fewer closed_days",
         )
     elif back < enough:
-        among = "".join(f", a {kind.replace('_', ' ')} among them" for kind in observe.including)
+        among = "".join(f", {kind_of_day(kind)} among them" for kind in observe.including)
         yield Risk(
             "gates.observe",
             f"a night looks back {seen}, which holds {days} with which rows close{among} on some nights "

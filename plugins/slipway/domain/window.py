@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from slipway.domain.contract import Observe
+from slipway.domain.contract_judging import Kind, Observe
 from slipway.domain.evidence import Verdict
 
 
@@ -66,10 +66,7 @@ def observed(
         if night not in (Verdict.ERROR, Verdict.INCONCLUSIVE) and verdicts.get(breaker) is Verdict.FAIL:
             missing.append(f"{spoken(breaker)} does not pass and breaks the run")
     for kind in observe.including:
-        if not any(_is(kind, day) for day in run):
-            latest = run[0] if run else closed_through
-            when = f"; the next one is {spoken(_next(kind, latest))}" if latest else ""
-            missing.append(f"no {kind.replace('_', ' ')} is among them{when}")
+        missing += _lacking(kind, run, run[0] if run else closed_through)
     for one in closing:
         if run and not one.days & set(run):
             missing.append(f"no row of {one.kpi} closes in the run; the next one does on {spoken(one.next)}")
@@ -109,16 +106,41 @@ def _run(
     return run
 
 
-def _is(kind: str, day: date) -> bool:
+def kind_of_day(kind: Kind) -> str:
+    """Return one entry of gates.observe.including in words, such as a month end, or 4 July 2013."""
     match kind:
+        case date():
+            return spoken(kind)
+        case "weekly_cycle":
+            return "every day of the week"
         case "month_end":
-            return (day + timedelta(days=1)).month != day.month
-        case _:
-            raise ValueError(f"no rule says which days are a {kind}")
+            return "a month end"
 
 
-def _next(kind: str, after: date) -> date:
+def _lacking(kind: Kind, run: Sequence[date], latest: date | None) -> Iterator[str]:
+    """Yield what an unbroken run of days lacks of a kind. latest: the last closed day, if there is one."""
+    match kind:
+        case date() if kind not in run:
+            behind = latest is not None and kind <= latest
+            yield f"{spoken(kind)} is not among them" + ("" if behind else "; it has not closed yet")
+        case "weekly_cycle":
+            absent = [_WEEKDAYS[n] for n in sorted(set(range(7)) - {day.weekday() for day in run})]
+            if absent:
+                yield f"not every day of the week is among them; {', '.join(absent)} is lacking"
+        case "month_end" if not any(_is_month_end(day) for day in run):
+            when = f"; the next one is {spoken(_next_month_end(latest))}" if latest else ""
+            yield f"no month end is among them{when}"
+
+
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def _is_month_end(day: date) -> bool:
+    return (day + timedelta(days=1)).month != day.month
+
+
+def _next_month_end(after: date) -> date:
     day = after + timedelta(days=1)
-    while not _is(kind, day):
+    while not _is_month_end(day):
         day += timedelta(days=1)
     return day

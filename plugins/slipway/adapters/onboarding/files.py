@@ -17,7 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from slipway.adapters.contracts import load_migration
 from slipway.domain.avro import parse_schema
 from slipway.domain.contract import compile_migration
-from slipway.domain.contract_file import LONGEST_NAME, Contract
+from slipway.domain.contract_file import Contract
+from slipway.domain.contract_types import LONGEST_NAME
 from slipway.domain.draft import Draft
 from slipway.domain.expressions import ExpressionError, field_columns
 from slipway.domain.inference import Guess, snake
