@@ -32,6 +32,9 @@ APPEND_ONLY = (
     "switches",
     "cutover_requests",
     "run_origins",
+    "waivers",
+    "period_closes",
+    "restatements",
 )
 """Tables whose rows a trigger protects against UPDATE, DELETE and TRUNCATE."""
 
@@ -65,15 +68,18 @@ class Base(DeclarativeBase):
     }
 
 
-def _id() -> Mapped[int]:
+def identity() -> Mapped[int]:
+    """Return the column that numbers a table's rows."""
     return mapped_column(BigInteger, Identity(always=True), primary_key=True)
 
 
-def _at() -> Mapped[datetime]:
+def written_at() -> Mapped[datetime]:
+    """Return the column that says when the database wrote a row, UTC."""
     return mapped_column(DateTime(timezone=True), server_default=text("clock_timestamp()"))
 
 
-def _migration() -> Mapped[str]:
+def of_migration() -> Mapped[str]:
+    """Return the column that names the migration a row is about."""
     return mapped_column(Text, ForeignKey(f"{SCHEMA}.migrations.migration"))
 
 
@@ -86,11 +92,12 @@ class MigrationRow(Base):
     state: Mapped[str]
     revision: Mapped[int | None]
     cluster_id: Mapped[str | None]
+    topic_id: Mapped[str | None]
     contract_digest: Mapped[str | None]
     parity_digest: Mapped[str | None]
     blocked_by: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'::jsonb"))
     version: Mapped[int] = mapped_column()
-    changed_at: Mapped[datetime] = _at()
+    changed_at: Mapped[datetime] = written_at()
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
@@ -101,8 +108,8 @@ class TransitionRow(Base):
     __tablename__ = "transitions"
     __table_args__ = (Index(None, "migration"),)
 
-    id: Mapped[int] = _id()
-    migration: Mapped[str] = _migration()
+    id: Mapped[int] = identity()
+    migration: Mapped[str] = of_migration()
     from_state: Mapped[str]
     to_state: Mapped[str]
     reason: Mapped[str]
@@ -110,7 +117,7 @@ class TransitionRow(Base):
     by: Mapped[str]
     authenticated: Mapped[bool]
     dag_run: Mapped[str]
-    at: Mapped[datetime] = _at()
+    at: Mapped[datetime] = written_at()
 
 
 class RevisionRow(Base):
@@ -125,7 +132,7 @@ class RevisionRow(Base):
     digest: Mapped[str]
     by: Mapped[str]
     dag_run: Mapped[str]
-    at: Mapped[datetime] = _at()
+    at: Mapped[datetime] = written_at()
 
 
 class AttemptRow(Base):
@@ -134,8 +141,8 @@ class AttemptRow(Base):
     __tablename__ = "attempts"
     __table_args__ = (UniqueConstraint("migration", "kind", "revision", "attempt"),)
 
-    id: Mapped[int] = _id()
-    migration: Mapped[str] = _migration()
+    id: Mapped[int] = identity()
+    migration: Mapped[str] = of_migration()
     kind: Mapped[str]
     revision: Mapped[int]
     attempt: Mapped[int]
@@ -145,7 +152,7 @@ class AttemptRow(Base):
     state: Mapped[str]
     savepoint: Mapped[str | None]
     closed_at: Mapped[datetime | None]
-    at: Mapped[datetime] = _at()
+    at: Mapped[datetime] = written_at()
 
 
 class EvidenceRow(Base):
@@ -154,21 +161,25 @@ class EvidenceRow(Base):
     __tablename__ = "evidence"
 
     digest: Mapped[str] = mapped_column(primary_key=True)
-    migration: Mapped[str] = _migration()
+    migration: Mapped[str] = of_migration()
     document: Mapped[dict[str, Any]]
     by: Mapped[str]
     dag_run: Mapped[str]
-    at: Mapped[datetime] = _at()
+    at: Mapped[datetime] = written_at()
 
 
 class ReconciliationRow(Base):
-    """One reconciliation; the newest supersedes the others, two may carry the same digest."""
+    """One reconciliation; the newest night supersedes the others, two may carry the same digest.
+
+    period: what a close run was about, such as 2013-02; null for a night.
+    """
 
     __tablename__ = "reconciliations"
     __table_args__ = (Index(None, "migration"),)
 
-    id: Mapped[int] = _id()
-    migration: Mapped[str] = _migration()
+    id: Mapped[int] = identity()
+    migration: Mapped[str] = of_migration()
+    period: Mapped[str | None]
     digest: Mapped[str] = mapped_column(Text, ForeignKey(f"{SCHEMA}.evidence.digest"))
     verdict: Mapped[str]
     as_of: Mapped[datetime]
@@ -183,7 +194,7 @@ class ReconciliationRow(Base):
     report: Mapped[str]
     by: Mapped[str]
     dag_run: Mapped[str]
-    at: Mapped[datetime] = _at()
+    at: Mapped[datetime] = written_at()
 
 
 class SignOffRow(Base):
@@ -195,8 +206,8 @@ class SignOffRow(Base):
         Index(None, "migration", "evidence"),
     )
 
-    id: Mapped[int] = _id()
-    migration: Mapped[str] = _migration()
+    id: Mapped[int] = identity()
+    migration: Mapped[str] = of_migration()
     role: Mapped[str]
     user: Mapped[str] = mapped_column("user_name")
     decision: Mapped[str]
@@ -204,7 +215,7 @@ class SignOffRow(Base):
     contract_digest: Mapped[str]
     route_epoch: Mapped[int]
     comment: Mapped[str]
-    at: Mapped[datetime] = _at()
+    at: Mapped[datetime] = written_at()
 
 
 class SwitchLogRow(Base):
@@ -214,7 +225,7 @@ class SwitchLogRow(Base):
     __table_args__ = (Index(None, "migration"),)
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    migration: Mapped[str] = _migration()
+    migration: Mapped[str] = of_migration()
     kpi: Mapped[str]
     epoch: Mapped[int]
     action: Mapped[str]
@@ -233,8 +244,8 @@ class AmendmentRow(Base):
     __tablename__ = "amendments"
     __table_args__ = (Index(None, "migration", "revision"),)
 
-    id: Mapped[int] = _id()
-    migration: Mapped[str] = _migration()
+    id: Mapped[int] = identity()
+    migration: Mapped[str] = of_migration()
     revision: Mapped[int]
     days: Mapped[list[date]]
     late_snapshot: Mapped[int]
@@ -243,7 +254,7 @@ class AmendmentRow(Base):
     reason: Mapped[str]
     state: Mapped[str]
     closed_at: Mapped[datetime | None]
-    at: Mapped[datetime] = _at()
+    at: Mapped[datetime] = written_at()
 
 
 class IncidentRow(Base):
@@ -252,13 +263,13 @@ class IncidentRow(Base):
     __tablename__ = "incidents"
     __table_args__ = (Index(None, "migration"),)
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = identity()
     migration: Mapped[str]
     severity: Mapped[str]
     what: Mapped[str]
     by: Mapped[str]
     dag_run: Mapped[str]
-    at: Mapped[datetime] = _at()
+    at: Mapped[datetime] = written_at()
 
 
 class MaintenanceRow(Base):
@@ -267,12 +278,12 @@ class MaintenanceRow(Base):
     __tablename__ = "maintenance"
     __table_args__ = (Index(None, "migration"),)
 
-    id: Mapped[int] = _id()
-    migration: Mapped[str] = _migration()
+    id: Mapped[int] = identity()
+    migration: Mapped[str] = of_migration()
     done: Mapped[dict[str, Any]]
     by: Mapped[str]
     dag_run: Mapped[str]
-    at: Mapped[datetime] = _at()
+    at: Mapped[datetime] = written_at()
 
 
 class RequestRow(Base):
@@ -281,14 +292,14 @@ class RequestRow(Base):
     __tablename__ = "cutover_requests"
     __table_args__ = (UniqueConstraint("migration", "dag_run"),)
 
-    id: Mapped[int] = _id()
-    migration: Mapped[str] = _migration()
+    id: Mapped[int] = identity()
+    migration: Mapped[str] = of_migration()
     evidence: Mapped[str | None]
     reason: Mapped[str]
     by: Mapped[str]
     authenticated: Mapped[bool]
     dag_run: Mapped[str]
-    at: Mapped[datetime] = _at()
+    at: Mapped[datetime] = written_at()
 
 
 class ReplayRow(Base):
@@ -297,8 +308,8 @@ class ReplayRow(Base):
     __tablename__ = "replays"
     __table_args__ = (Index(None, "migration"),)
 
-    id: Mapped[int] = _id()
-    migration: Mapped[str] = _migration()
+    id: Mapped[int] = identity()
+    migration: Mapped[str] = of_migration()
     dead_letters: Mapped[str]
     letters: Mapped[list[str]]
     sent: Mapped[list[str]]
@@ -310,7 +321,7 @@ class ReplayRow(Base):
     reason: Mapped[str]
     dag_run: Mapped[str]
     closed_at: Mapped[datetime | None]
-    at: Mapped[datetime] = _at()
+    at: Mapped[datetime] = written_at()
 
 
 class RunOriginRow(Base):
@@ -322,4 +333,4 @@ class RunOriginRow(Base):
     run_id: Mapped[str] = mapped_column(primary_key=True)
     user: Mapped[str | None] = mapped_column("user_name")
     triggered_by: Mapped[str]
-    at: Mapped[datetime] = _at()
+    at: Mapped[datetime] = written_at()

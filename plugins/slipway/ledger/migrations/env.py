@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from slipway.ledger import agreement_models  # noqa: F401  the tables register themselves
 from slipway.ledger.models import SCHEMA, Base
 
 context.configure(
