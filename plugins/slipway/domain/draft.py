@@ -6,13 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from slipway.domain.contract import RESERVED_FIELDS
 from slipway.domain.identity import identify
 from slipway.domain.inference import Guess, LeftOut, infer, instant_of, snake
-from slipway.domain.sample import Chosen, Sample, counted
+from slipway.domain.instants import zulu
+from slipway.domain.plurals import counted
+from slipway.domain.sample import Chosen, Sample
 
 TOPIC = re.compile(r"[a-z0-9]+-[a-z0-9][a-z0-9-]*")
 SEGMENTS, SUMS, FEW = 2, 3, 20
@@ -239,15 +241,12 @@ def _traffic(sample: Sample, moments: Sequence[datetime]) -> Measured:
         return Measured(100, mean, why, sure=False)
     busiest = max(Counter(int(moment.timestamp()) for moment in moments).values())
     clock = "arrival" if any(record.arrived_at for record in sample.records) else "event time"
+    first, last = (zulu(moment, "seconds") for moment in (min(moments), max(moments)))
     why = (
-        f"by {clock}, {len(moments)} records from {_shown(min(moments))} to {_shown(max(moments))}: "
+        f"by {clock}, {len(moments)} records from {first} to {last}: "
         f"mean {len(moments) / span:.3g}/s, busiest second {busiest}; is that the busiest time of the year?"
     )
     return Measured(busiest, mean, why, sure=False)
-
-
-def _shown(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _topic(name: str, sample: Sample) -> Chosen:

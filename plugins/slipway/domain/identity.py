@@ -13,7 +13,8 @@ from enum import IntEnum
 from typing import Any
 
 from slipway.domain.inference import Guess, instant_of, snake
-from slipway.domain.sample import Chosen, Record, Sample, counted
+from slipway.domain.plurals import counted
+from slipway.domain.sample import Chosen, Record, Sample
 
 _OF_EVENTS = ("event_id", "eventid", "message_id")
 _NAMES = (*_OF_EVENTS, "uuid", "guid", "id")

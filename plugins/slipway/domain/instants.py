@@ -1,9 +1,10 @@
-"""Instants and dates from text as the stream's decoder reads them: ISO 8601, any year, no lenience."""
+"""Instants as text: written with a Z, and read as the stream's decoder reads them, any year, no lenience."""
 
 from __future__ import annotations
 
 import re
 from calendar import monthrange
+from datetime import UTC, datetime
 
 _DAY = r"([+-]?\d{4,9})-(\d\d)-(\d\d)"
 _INSTANT = re.compile(
@@ -18,6 +19,11 @@ _LARGEST_MILLIS = 2**63
 
 class NotAnInstant(ValueError):
     """The text is no instant, or no date, that the decoder would read."""
+
+
+def zulu(instant: datetime, timespec: str = "auto") -> str:
+    """Return an aware instant in ISO 8601 and UTC, with a Z; timespec as in datetime.isoformat."""
+    return instant.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def micros_of(text: str) -> int:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from slipway.domain.contract import Migration
+from slipway.domain.instants import zulu
 
 
 def is_plain(migration: Migration) -> bool:
@@ -37,7 +38,7 @@ def key_bytes(names: Sequence[str], values: Mapping[str, Any], *, plain: bool) -
 def _jsonable(value: Any) -> Any:
     match value:
         case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            return zulu(value)
         case date():
             return value.isoformat()
         case Decimal():

@@ -48,8 +48,3 @@ class Chosen:
     def asked(self, question: str) -> Chosen:
         """Return the same choice with a question that a person must answer."""
         return Chosen(self.value, f"{self.why}; {question}", sure=False)
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number of things in words: `1 record`, `2 records`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from slipway.domain.contract import Migration
+from slipway.domain.spans import exact_span
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ def kinds_of_time(migration: Migration) -> tuple[KindOfTime, ...]:
         else "lateness"
     )
     copies = "copies of one version of an event" if events.keep == "latest" else "records of one event"
+    accepted, ahead = exact_span(parity.accept_late), exact_span(events.ahead_at_most)
+    classes = ", ".join(map(exact_span, parity.lateness_classes))
     forgets = "" if events.keep == "latest" else ", when an id that can't count any more is forgotten"
     return (
         KindOfTime(
@@ -41,9 +43,9 @@ def kinds_of_time(migration: Migration) -> tuple[KindOfTime, ...]:
         KindOfTime(
             "arrival time",
             stamped,
-            f"{late}: accepted until {_hours(parity.accept_late)} after the end of the business day; when a"
-            f" day closes; the lateness class ({', '.join(map(_hours, parity.lateness_classes))}); whether an"
-            f" event is too far ahead ({_hours(events.ahead_at_most)} at most); how far the stream has got",
+            f"{late}: accepted until {accepted} after the end of the business day; when a"
+            f" day closes; the lateness class ({classes}); whether an"
+            f" event is too far ahead ({ahead} at most); how far the stream has got",
         ),
         KindOfTime(
             "processing time",
@@ -52,11 +54,3 @@ def kinds_of_time(migration: Migration) -> tuple[KindOfTime, ...]:
             " otherwise",
         ),
     )
-
-
-def _hours(span: timedelta) -> str:
-    seconds = int(span.total_seconds())
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds % size == 0:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"

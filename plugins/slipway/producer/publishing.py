@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from slipway.domain.contract import Migration
 from slipway.domain.event_values import Refused
+from slipway.domain.instants import zulu
 from slipway.errors import Permanent, SlipwayError
 from slipway.ports import Schemas
 from slipway.producer.answers import OnResult, delivery, put, told
@@ -295,4 +296,4 @@ class EventProducer:
 
 
 def _iso(millis: int) -> str:
-    return (_EPOCH + timedelta(milliseconds=millis)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return zulu(_EPOCH + timedelta(milliseconds=millis), "milliseconds")

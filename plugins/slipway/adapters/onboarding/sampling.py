@@ -14,7 +14,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from slipway.domain.sample import Record, Sample, counted
+from slipway.domain.instants import zulu
+from slipway.domain.plurals import counted
+from slipway.domain.sample import Record, Sample
 from slipway.errors import Permanent, Retryable
 
 SECONDS = 20.0
@@ -229,7 +231,7 @@ def _jsonable(value: Any) -> Any:
     """Return an Avro value as JSON would carry it."""
     match value:
         case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            return zulu(value)
         case date():
             return value.isoformat()
         case float():
