@@ -15,6 +15,7 @@ from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance, Digest, Verdict
 from slipway.domain.states import Blocker, State
 from slipway.errors import Retryable
+from slipway.domain.waivers import Waiver
 
 if TYPE_CHECKING:  # brings sqlglot, which the parsing of DAGs does without
     from slipway.domain.draft import Draft
@@ -955,6 +956,18 @@ class RouteChange:
     source: Source
     revision: int | None
     canary: Mapping[str, Sequence[str]]
+
+    def waive(self, waiver: Waiver) -> Waiver:
+        """Append a waiver; id and at are given by the ledger."""
+        ...
+
+    def withdraw_waiver(self, waiver_id: int, by: Actor, reason: str) -> Waiver:
+        """Append the end of a waiver; Permanent when there is none of that id, or it has ended already."""
+        ...
+
+    def waivers(self, migration: str) -> Sequence[Waiver]:
+        """Return every waiver ever given, oldest first, with its withdrawal."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 
-from slipway.domain.evidence import Digest, Verdict
+from slipway.domain.evidence import Cause, Digest, Verdict
 from slipway.domain.states import Blocker, State
+from slipway.domain.waivers import Waiver
 from slipway.errors import LockHeld, Permanent
 from slipway.ports import (
     Actor,
@@ -27,6 +29,10 @@ NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 A, B, C = (Digest(letter * 64) for letter in "abc")
 ROW = SwitchRow(
     1, "flights", "flights_daily", 2, "canary", {"source": "batch"}, {}, A, "rita", "why", "run", NOW
+)
+WAIVER = Waiver(
+    *(0, "flights", "flights_daily", Cause.LATE, ("departed",), date(2013, 2, 25), date(2013, 2, 27)),
+    *({"carrier": ("UA", None)}, Decimal("0.0010"), NOW, B, "data_owner", "ana", "known", NOW, "run"),
 )
 
 
@@ -241,3 +247,28 @@ class LedgerBehaviour:
         assert known.replays("trains") == []
         with pytest.raises(Permanent, match="no replay 99"):
             known.close_replay(99, [])
+
+    def test_a_waiver_is_kept_as_it_was_given_and_its_end_beside_it(self, known: Ledger) -> None:
+        first = known.waive(WAIVER)
+        second = known.waive(replace(WAIVER, measures=(), segments={}, expires_at=None))
+
+        assert known.waivers("flights") == [first, second]
+        assert first == replace(WAIVER, id=first.id, at=first.at)
+
+        known.withdraw_waiver(first.id, replace(ME, name="olga"), "the feed was mended")
+
+        ended, standing = known.waivers("flights")
+        assert ended.withdrawn is not None
+        assert (ended.withdrawn.by, ended.withdrawn.reason) == ("olga", "the feed was mended")
+        assert replace(ended, withdrawn=None) == first
+        assert standing == second
+        assert known.waivers("trains") == []
+
+    def test_a_waiver_ends_once(self, known: Ledger) -> None:
+        kept = known.waive(WAIVER)
+        known.withdraw_waiver(kept.id, ME, "first")
+
+        with pytest.raises(Permanent, match="withdrawn already, by rita: first"):
+            known.withdraw_waiver(kept.id, ME, "second")
+        with pytest.raises(Permanent, match="no waiver 99"):
+            known.withdraw_waiver(99, ME, "none")

@@ -13,6 +13,7 @@ from typing import Any
 from slipway.domain.evidence import Digest, canonical
 from slipway.domain.states import Blocker, State
 from slipway.domain.transitions import ACTION_STATES, EDGES
+from slipway.domain.waivers import Waiver, Withdrawal
 from slipway.errors import LockHeld, Permanent, Retryable
 from slipway.ports import (
     Actor,
@@ -44,6 +45,7 @@ class FakeLedger:
         self._switches: dict[int, SwitchRow] = {}
         self._amendments: list[Amendment] = []
         self._replays: list[Replay] = []
+        self._waivers: list[Waiver] = []
         self._incidents: list[dict[str, Any]] = []
         self._maintenance: list[dict[str, Any]] = []
         self._requests: list[dict[str, Any]] = []
@@ -213,6 +215,26 @@ class FakeLedger:
 
     def origin(self, dag_id: str, run_id: str) -> tuple[str | None, str] | None:
         return self._origins.get((dag_id, run_id))
+    def waive(self, waiver: Waiver) -> Waiver:
+        self._known(waiver.migration)
+        kept = replace(waiver, id=len(self._waivers) + 1, at=self.now())
+        self._waivers.append(kept)
+        return kept
+
+    def withdraw_waiver(self, waiver_id: int, by: Actor, reason: str) -> Waiver:
+        place = next((n for n, one in enumerate(self._waivers) if one.id == waiver_id), None)
+        if place is None:
+            raise Permanent(f"the ledger has no waiver {waiver_id}")
+        if (ended := self._waivers[place].withdrawn) is not None:
+            raise Permanent(f"waiver {waiver_id} was withdrawn already, by {ended.by}: {ended.reason}")
+        self._waivers[place] = replace(
+            self._waivers[place], withdrawn=Withdrawal(by.name, reason, self.now())
+        )
+        return self._waivers[place]
+
+    def waivers(self, migration: str) -> Sequence[Waiver]:
+        return [row for row in self._waivers if row.migration == migration]
+
 
     def request_cutover(self, migration: str, by: Actor, reason: str, evidence: Digest | None) -> None:
         if not any((row["migration"], row["dag_run"]) == (migration, by.dag_run) for row in self._requests):

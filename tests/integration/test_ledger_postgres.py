@@ -23,7 +23,7 @@ from slipway.ledger.models import APPEND_ONLY, Base
 from slipway.ledger.session import engine_for
 from slipway.ledger.store import PostgresLedger
 from slipway.ports import SignOff
-from tests.contract.ledger_behaviour import ME, NOW, ROW, A, B, C, LedgerBehaviour, found
+from tests.contract.ledger_behaviour import ME, NOW, ROW, WAIVER, A, B, C, LedgerBehaviour, found
 from tests.integration.scratch import database
 from tests.stack import Stack
 
@@ -44,7 +44,7 @@ def ledger(server: Mapping[str, str]) -> PostgresLedger:
 
 
 @pytest.fixture
-def filled(ledger: PostgresLedger) -> PostgresLedger:
+def filled(ledger: PostgresLedger, server: Mapping[str, str]) -> PostgresLedger:
     """A ledger with at least one row in every append-only table."""
     ledger.adopt("flights", C, B, ME)
     ledger.record_reconciliation(found(), {"verdict": "PASS"}, ME)
@@ -52,6 +52,21 @@ def filled(ledger: PostgresLedger) -> PostgresLedger:
     ledger.mirror_switches([ROW])
     ledger.request_cutover("flights", ME, "now", A)
     ledger.note_origin("flights.cutover", "run", "rita", "rest_api")
+    ledger.waive(WAIVER)
+    with psycopg.connect(**server) as connection:  # type: ignore[arg-type]
+        connection.execute(
+            "INSERT INTO slipway.period_closes"
+            " (migration, period, first_day, last_day, digest, revision, signed_by, by, dag_run)"
+            " VALUES ('flights', '2013-02', '2013-02-01', '2013-02-28', %s, 1, '{}', 'ana', 'run')",
+            [A],
+        )
+        connection.execute(
+            "INSERT INTO slipway.restatements (migration, period, close_id, kpi, cell, day, measure, side,"
+            " was, now, cause, reason, digest, dag_run)"
+            " SELECT 'flights', '2013-02', id, 'k', '{}', '2013-02-27', 'departed', 'stream', '1', '2',"
+            " 'amendment', 'late', %s, 'run' FROM slipway.period_closes",
+            [A],
+        )
     return ledger
 
 
