@@ -8,7 +8,7 @@ The sum telescopes for any fold: counts, sums, distinct counts, minima, maxima a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -85,6 +85,7 @@ class DayTotal:
     engine: cells in which serving is not the fold of silver, beyond the tolerance.
     batch, recomputed, stream: sums over the cells.
     """
+    waived: cells beyond the tolerance that waivers cover. close: tolerated ones that nearly use it up.
 
     day: date
     measure: str
@@ -96,6 +97,8 @@ class DayTotal:
     recomputed: Number
     stream: Number
 
+    waived: int = 0
+    close: int = 0
 
 @dataclass(frozen=True, slots=True)
 class CauseTotal:
@@ -162,7 +165,7 @@ class ComparedKpi:
 
     crowded: cells that one side holds in several rows, which no comparison can make sense of.
     broken: cells and measures whose walk does not start or end where it must; any is an ERROR.
-    rows, events: kept Parquet files, by digest.
+    rows, events: kept Parquet files, by digest. used: what each waiver's cause comes to.
     """
 
     days: tuple[DayTotal, ...]
@@ -179,6 +182,7 @@ class ComparedKpi:
     rows: Digest
     events: Digest
 
+    used: tuple[Used, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
@@ -202,12 +206,17 @@ class LatenessClass:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Everything that one comparison found."""
+    """Everything that one comparison found. folded_by: who folded silver; empty when the comparison did.
+
+    late_of_days: (late events, all events) by closed day.
+    """
 
     kpis: Mapping[str, ComparedKpi]
     hidden: tuple[Hidden, ...]
     lateness: tuple[LatenessClass, ...]
 
+    folded_by: str = ""
+    late_of_days: Mapping[date, tuple[int, int]] = field(default_factory=dict)
 
 @dataclass(frozen=True, slots=True)
 class Counted:
