@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from slipway.domain.accounting import Compared, ComparedKpi, Counted
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance, Digest, Verdict
+from slipway.domain.gaps import Gap, Held
 from slipway.domain.states import Blocker, State
-from slipway.errors import Retryable
 from slipway.domain.waivers import Waiver
+from slipway.errors import Retryable
 
 if TYPE_CHECKING:  # brings sqlglot, which the parsing of DAGs does without
     from slipway.domain.draft import Draft
@@ -101,6 +102,21 @@ class Topics(Protocol):
 
     def bounds(self, name: str) -> Mapping[int, tuple[int, int]]:
         """Return {partition: (earliest offset, next offset)}."""
+        ...
+
+    def identity(self, name: str) -> str | None:
+        """Return the id that the cluster gave the topic when it was created; None when it is absent.
+
+        A topic that was deleted and made again under its name has another one.
+        """
+        ...
+
+    def proven_empty(self, name: str, gaps: Sequence[Gap]) -> Sequence[Gap]:
+        """Return the gaps, ascending, in which a reader of committed records gets nothing.
+
+        Such offsets are markers of transactions or records of aborted ones. A gap that the topic has not reached, or
+        whose first offset is gone, is not proven.
+        """
         ...
 
     def unread(self, name: str, group: str) -> int | None:
@@ -274,6 +290,10 @@ class Scripts(Protocol):
         self, migration: Migration, amendment: Amendment, writer: str, silver_snapshot: int | None
     ) -> str:
         """Return the bounded script that fills an amendment's side tables and ends."""
+        ...
+
+    def fold(self, migration: Migration, question: Question, writer: str) -> str:
+        """Return the bounded script that folds the stream's events of a cut into side tables and ends."""
         ...
 
     def ingest_digest(self, migration: Migration) -> Digest: ...
@@ -525,7 +545,11 @@ class LakeFiles:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to compare: the days from `first` on, judged up to `closed_through`, shown up to `last`."""
+    """What to compare: the days from `first` on, judged up to `closed_through`, shown up to `last`.
+
+    snapshots: those of the cut, by table, for an engine that reads the tables themselves.
+    row_by_row: closed days whose events are compared one by one, for differences that cancel; None: all.
+    """
 
     revision: int
     offsets: Mapping[int, int]
@@ -535,10 +559,26 @@ class Question:
     last: date
     batch_through: datetime
     amendments: tuple[int, ...]
+    snapshots: Mapping[str, int] = field(default_factory=dict)
+    row_by_row: tuple[date, ...] | None = None
 
 
 class Comparison(Protocol):
     """Batch, recompute and stream side by side, in a query engine of its own."""
+
+    def held(
+        self,
+        migration: Migration,
+        bronze: Sequence[str],
+        offsets: Mapping[int, int],
+        earliest: Mapping[int, int],
+        settled: Mapping[int, int],
+    ) -> Held:
+        """Look at bronze alone: how far has it got, and which offsets below the end does it lack?
+
+        settled: by partition, the offset below which gaps need not be listed.
+        """
+        ...
 
     def count(
         self, migration: Migration, files: LakeFiles, offsets: Mapping[int, int], earliest: Mapping[int, int]
@@ -814,7 +854,10 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A migration as the ledger knows it. version: optimistic lock of the row."""
+    """A migration as the ledger knows it. version: optimistic lock of the row.
+
+    topic_id: Kafka's id of the topic whose offsets the lake holds; None until the first deployment.
+    """
 
     migration: str
     state: State
@@ -823,6 +866,7 @@ class Standing:
     contract_digest: Digest | None
     version: int
     blocked_by: tuple[Blocker, ...] = field(default=())
+    topic_id: str | None = None
 
 
 class Ledger(Protocol):
@@ -845,6 +889,10 @@ class Ledger(Protocol):
         ...
 
     def remember_cluster(self, migration: str, cluster_id: str, by: Actor) -> None: ...
+
+    def remember_topic(self, migration: str, topic_id: str, by: Actor) -> None:
+        """Keep which topic the lake's offsets belong to; another one later is Permanent."""
+        ...
 
     def remember_revision(self, migration: str, revision: int, digest: Digest, by: Actor) -> None:
         """Record a number's meaning for good; the current revision stays what it is."""
@@ -919,6 +967,18 @@ class Ledger(Protocol):
         """Return replays of dead letters, oldest first."""
         ...
 
+    def waive(self, waiver: Waiver) -> Waiver:
+        """Append a waiver; id and at are given by the ledger."""
+        ...
+
+    def withdraw_waiver(self, waiver_id: int, by: Actor, reason: str) -> Waiver:
+        """Append the end of a waiver; Permanent when there is none of that id, or it has ended already."""
+        ...
+
+    def waivers(self, migration: str) -> Sequence[Waiver]:
+        """Return every waiver ever given, oldest first, with its withdrawal."""
+        ...
+
     def note_origin(self, dag_id: str, run_id: str, user: str | None, triggered_by: str) -> None:
         """Record how a DAG run was started; the first record of a run stands."""
         ...
@@ -956,18 +1016,6 @@ class RouteChange:
     source: Source
     revision: int | None
     canary: Mapping[str, Sequence[str]]
-
-    def waive(self, waiver: Waiver) -> Waiver:
-        """Append a waiver; id and at are given by the ledger."""
-        ...
-
-    def withdraw_waiver(self, waiver_id: int, by: Actor, reason: str) -> Waiver:
-        """Append the end of a waiver; Permanent when there is none of that id, or it has ended already."""
-        ...
-
-    def waivers(self, migration: str) -> Sequence[Waiver]:
-        """Return every waiver ever given, oldest first, with its withdrawal."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

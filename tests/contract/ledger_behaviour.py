@@ -138,6 +138,12 @@ class LedgerBehaviour:
         with pytest.raises(Permanent, match="Kafka cluster"):
             known.remember_cluster("flights", "two", ME)
 
+        assert known.standing("flights").topic_id is None  # type: ignore[union-attr]
+        known.remember_topic("flights", "topic-1", ME)
+        known.remember_topic("flights", "topic-1", ME)
+        with pytest.raises(Permanent, match="topic"):
+            known.remember_topic("flights", "topic-2", ME)
+
         known.remember_revision("flights", 1, A, ME)
         known.remember_revision("flights", 2, B, ME)
         known.remember_revision("flights", 1, A, ME)
@@ -146,7 +152,7 @@ class LedgerBehaviour:
         assert known.revisions("flights") == {1: A, 2: B}
         standing = known.standing("flights")
         assert standing is not None
-        assert (standing.revision, standing.cluster_id) == (None, "one")
+        assert (standing.revision, standing.cluster_id, standing.topic_id) == (None, "one", "topic-1")
 
     def test_a_revision_is_current_only_when_it_was_made_so(self, known: Ledger) -> None:
         known.remember_revision("flights", 1, A, ME)

@@ -95,6 +95,11 @@ class FakeLedger:
             raise Permanent(f"{migration} was provisioned on another Kafka cluster than {cluster_id}")
         self._set(migration, cluster_id=cluster_id)
 
+    def remember_topic(self, migration: str, topic_id: str, by: Actor) -> None:
+        if self._known(migration).topic_id not in (None, topic_id):
+            raise Permanent(f"the lake of {migration} holds records of another topic than {topic_id}")
+        self._set(migration, topic_id=topic_id)
+
     def remember_revision(self, migration: str, revision: int, digest: Digest, by: Actor) -> None:
         self._known(migration)
         if self._revisions.setdefault((migration, revision), digest) != digest:
@@ -210,11 +215,6 @@ class FakeLedger:
     def replays(self, migration: str) -> Sequence[Replay]:
         return [row for row in self._replays if row.migration == migration]
 
-    def note_origin(self, dag_id: str, run_id: str, user: str | None, triggered_by: str) -> None:
-        self._origins.setdefault((dag_id, run_id), (user, triggered_by))
-
-    def origin(self, dag_id: str, run_id: str) -> tuple[str | None, str] | None:
-        return self._origins.get((dag_id, run_id))
     def waive(self, waiver: Waiver) -> Waiver:
         self._known(waiver.migration)
         kept = replace(waiver, id=len(self._waivers) + 1, at=self.now())
@@ -235,6 +235,11 @@ class FakeLedger:
     def waivers(self, migration: str) -> Sequence[Waiver]:
         return [row for row in self._waivers if row.migration == migration]
 
+    def note_origin(self, dag_id: str, run_id: str, user: str | None, triggered_by: str) -> None:
+        self._origins.setdefault((dag_id, run_id), (user, triggered_by))
+
+    def origin(self, dag_id: str, run_id: str) -> tuple[str | None, str] | None:
+        return self._origins.get((dag_id, run_id))
 
     def request_cutover(self, migration: str, by: Actor, reason: str, evidence: Digest | None) -> None:
         if not any((row["migration"], row["dag_run"]) == (migration, by.dag_run) for row in self._requests):

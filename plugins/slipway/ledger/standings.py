@@ -65,6 +65,18 @@ class Standings(LedgerSession):
                 )
             row.cluster_id = cluster_id
 
+    def remember_topic(self, migration: str, topic_id: str, by: Actor) -> None:
+        """Keep which topic the lake's offsets belong to; another one later is Permanent."""
+        with self._transaction() as session:
+            row = _known(session, migration)
+            if row.topic_id not in (None, topic_id):
+                raise Permanent(
+                    f"the lake of {migration} holds records of the topic with Kafka's id {row.topic_id}, but the "
+                    f"topic of that name now has the id {topic_id}: it was deleted and made again, and offsets "
+                    "of one mean nothing in the other. Give the migration another name and let it start anew"
+                )
+            row.topic_id = topic_id
+
     def remember_revision(self, migration: str, revision: int, digest: Digest, by: Actor) -> None:
         """Keep a revision's digest; the same number never gets another one."""
         with self._transaction() as session:
@@ -233,6 +245,7 @@ def _standing(row: MigrationRow) -> Standing:
         Digest(row.contract_digest) if row.contract_digest else None,
         row.version,
         tuple(Blocker(**blocker) for blocker in row.blocked_by or ()),
+        row.topic_id,
     )
 
 
