@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest, digest_of
 from slipway.errors import Permanent, Retryable
-from slipway.ports import Amendment, JobStatus, JobSubmission
+from slipway.ports import Amendment, JobStatus, JobSubmission, Question
 
 ENDED = ("FINISHED", "CANCELED", "FAILED")
 
@@ -131,6 +131,9 @@ class FakeScripts:
         self, migration: Migration, amendment: Amendment, writer: str, silver_snapshot: int | None
     ) -> str:
         raise AssertionError("deploying amends nothing")
+
+    def fold(self, migration: Migration, question: Question, writer: str) -> str:
+        return f"INSERT INTO side.{migration.name} -- {writer}"
 
     def ingest_digest(self, migration: Migration) -> Digest:
         return digest_of({"ingest": self.ingest_version})

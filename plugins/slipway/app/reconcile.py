@@ -85,6 +85,7 @@ def question_of(frozen: Frozen, migration: Migration, closed_through: date) -> Q
         last=migration.business_day(frozen.cut.as_of),
         batch_through=frozen.cut.batch_through,
         amendments=frozen.cut.amendments,
+        snapshots=frozen.cut.snapshots,
     )
 
 
@@ -165,6 +166,7 @@ def _document(
             versions={
                 "comparison": world.comparison.version(),
                 "expectations": checked.version if checked else "",
+                **({"folds": compared.folded_by} if compared and compared.folded_by else {}),
             },
         ),
     )

@@ -7,6 +7,9 @@ GRAIN_KEY = "grain_key"
 ROW_COLUMNS = (GRAIN_KEY, "updated_through", "served_from")
 """Columns that Slipway adds to a KPI's rows, in its stream tables or in the view that readers see."""
 
+FOLDED_EVENTS, FOLDED_OFFSETS = "$events", "$offsets"
+"""Columns of a fold's side tables: how many events a row was folded of, and the sum of their offsets."""
+
 REPLAY_HEADER = "slipway_replay_of"
 """Header of a record that was a dead letter: its partition and offset among those, as `2:17`."""
 
@@ -55,6 +58,21 @@ def side_table(kpi: str, revision: int, amendment: int) -> str:
 def side_events(migration: str, revision: int, amendment: int) -> str:
     """Return the table in schema `side` that says which late rows count in an amendment's bounded run."""
     return f"{migration}__r{revision}_a{amendment}_late"
+
+
+def fold_table(kpi: str, revision: int) -> str:
+    """Return the table in schema `side` that a reconciliation's fold on the cluster fills."""
+    return f"{kpi}__r{revision}_fold"
+
+
+def fold_events(migration: str, revision: int) -> str:
+    """Return the table in schema `side` that says which late rows count in a reconciliation's fold."""
+    return f"{migration}__r{revision}_fold_late"
+
+
+def fold_writers(migration: str, revision: int) -> str:
+    """Return what the names of the roles begin with under which a reconciliation's fold is written."""
+    return f"side_{migration}_r{revision}_fold_"
 
 
 def dimension_column(dimension: str, field: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 
+from slipway.adapters.comparison.folds import Folded, Folds, refuse_other_events, rows_of
+from slipway.adapters.comparison.hidden_events import HiddenEvents
 from slipway.adapters.comparison.kpi_comparison import KpiComparison
 from slipway.adapters.comparison.relations import Relations, event_columns, version_columns
 from slipway.adapters.comparison.templates import Templates, quoted_all, version_of, zone_of
@@ -20,6 +23,7 @@ from slipway.domain.closing import midnight_sql
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance, Digest
 from slipway.domain.rendering import quoted
+from slipway.errors import Permanent
 from slipway.ports import EvidenceStore, LakeFiles, Question
 
 
@@ -27,14 +31,23 @@ class DuckDBComparison:
     """slipway.ports.Comparison on DuckDB.
 
     templates: the folder include/sql/reconcile. work: where files lie until the store has them, and where
-    DuckDB spills. memory: DuckDB's limit, such as 2GB.
+    DuckDB spills. memory: DuckDB's limit, such as 2GB. folds: other engines that fold side r, by their names in
+    a contract (reconcile.engine).
     """
 
-    def __init__(self, warehouse: Warehouse, templates: Path, work: Path, memory: str = "2GB") -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        templates: Path,
+        work: Path,
+        memory: str = "2GB",
+        folds: Mapping[str, Folds] = MappingProxyType({}),
+    ) -> None:
         self._warehouse = warehouse
         self._templates = Templates(templates)
         self._work = work
         self._memory = memory
+        self._folds = folds
 
     def version(self) -> str:
         """Return the engine and its version."""
@@ -62,10 +75,15 @@ class DuckDBComparison:
 
     def compare(self, migration: Migration, question: Question, store: EvidenceStore) -> Compared:
         """Compare all KPIs and keep what was compared."""
-        with self._session() as (connection, work), self._warehouse.attached(connection):
+        with (
+            self._folded(migration, question) as (folded, release),
+            self._session() as (connection, work),
+            self._warehouse.attached(connection),
+        ):
             relations = Relations(connection, migration)
             relations.lake(question.files, question.offsets, {})
-            relations.warehouse(question)
+            relations.warehouse(question, folded)
+            release()
             self._seen(connection, migration, question)
             kpis: dict[str, ComparedKpi] = {}
             hidden: list[Hidden] = []
@@ -76,7 +94,10 @@ class DuckDBComparison:
                     if migration.contract.kpis[name].batch.events != model:
                         continue
                     relations.stream_events(question, kpi)
-                    one = KpiComparison(connection, self._templates, migration, kpi, question)
+                    if folded is not None:
+                        refuse_other_events(connection, kpi, folded.by)
+                    recomputed = rows_of(kpi) if folded is not None else None
+                    one = KpiComparison(connection, self._templates, migration, kpi, question, recomputed)
                     one.compare()
                     connection.execute("INSERT INTO picked_by_any SELECT id FROM picked")
                     relations.follow_batch_events(model)
@@ -86,7 +107,12 @@ class DuckDBComparison:
                 relations.stream_events(question)
                 hidden += self._hidden(connection, migration, model, question)
             lateness = self._lateness(connection, migration)
-        return Compared({name: kpis[name] for name in migration.kpis}, tuple(hidden), lateness)
+        return Compared(
+            {name: kpis[name] for name in migration.kpis},
+            tuple(hidden),
+            lateness,
+            folded.by if folded is not None else "",
+        )
 
     def repeat(
         self, migration: Migration, question: Question, kept: Mapping[str, Mapping[str, Path]]
@@ -107,6 +133,26 @@ class DuckDBComparison:
         return found
 
     @contextmanager
+    @contextmanager
+    def _folded(
+        self, migration: Migration, question: Question
+    ) -> Iterator[tuple[Folded | None, Callable[[], None]]]:
+        """Yield side r as another engine has folded it, and what drops its tables once they were copied.
+
+        None when DuckDB folds it itself.
+        """
+        wanted = migration.contract.reconcile.engine
+        if wanted == "duckdb":
+            yield None, lambda: None
+            return
+        if wanted not in self._folds:
+            raise Permanent(
+                f"reconcile.engine is {wanted}, but only {', '.join(['duckdb', *self._folds])} is known here;"
+                " set it to one of them"
+            )
+        with ExitStack() as held:
+            yield held.enter_context(self._folds[wanted].folded(migration, question)), held.close
+
     def _session(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
         self._work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._work) as folder:

@@ -38,7 +38,10 @@ WHOLE = 10**12
 
 
 class KpiComparison:
-    """Steps to take in order: compare, follow (with `batch_events_of_all_days` made), keep, found."""
+    """Steps to take in order: compare, follow (with `batch_events_of_all_days` made), keep, found.
+
+    recomputed: relation of the rows that are side r, when another engine has folded the stream's events.
+    """
 
     def __init__(
         self,
@@ -47,11 +50,13 @@ class KpiComparison:
         migration: Migration,
         kpi: CompiledKpi,
         question: Question,
+        recomputed: str | None = None,
     ) -> None:
         self._connection = connection
         self._migration = migration
         self._kpi = kpi
         self._question = question
+        self._recomputed = recomputed or f"({kpi.fold('duckdb', 'stream_events')})"
         self._sql: KpiTemplates = templates.for_kpi(migration, kpi)
         self._compared = compared_rows(migration, kpi, question.first, question.last)
 
@@ -60,7 +65,7 @@ class KpiComparison:
         relations = {
             "b": quoted(f"batch_rows__{self._kpi.name}", "duckdb"),
             "e": f"({self._kpi.fold('duckdb', 'batch_events')})",
-            "r": f"({self._kpi.fold('duckdb', 'stream_events')})",
+            "r": self._recomputed,
             "s": quoted(f"stream_rows__{self._kpi.name}", "duckdb"),
         }
         self._connection.execute(self._sql("sides", sides=relations, compared=self._compared))
@@ -79,8 +84,9 @@ class KpiComparison:
         keys = ", ".join(part.name for part in self._sql.grain)
         kept = f"SELECT side, {keys}, {measures} FROM read_parquet({text_literal(str(rows))})"
         if fold_again:
-            folded = {"r": f"({self._kpi.fold('duckdb', 'stream_events')})"}
-            self._connection.execute(self._sql("sides", sides=folded, compared=self._compared))
+            self._connection.execute(
+                self._sql("sides", sides={"r": self._recomputed}, compared=self._compared)
+            )
             self._connection.execute(f"INSERT INTO sides BY NAME {kept} WHERE side <> 'r'")
         else:
             self._connection.execute(f"CREATE OR REPLACE TEMP TABLE sides AS {kept}")

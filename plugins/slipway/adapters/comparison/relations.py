@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 import duckdb
 
 from slipway.adapters.comparison.counting_events import counting_events
+from slipway.adapters.comparison.folds import Folded, copy_rows
 from slipway.domain import names
 from slipway.domain.accounting import column_type, compared_columns
 from slipway.domain.closing import is_coarse, opening_day, reach
@@ -142,13 +143,15 @@ class Relations:
         for statement in counting_events(columns, self._id, version, taken, days):
             self._connection.execute(statement)
 
-    def warehouse(self, question: Question) -> None:
+    def warehouse(self, question: Question, folded: Folded | None = None) -> None:
         """Copy the days' rows of all KPIs and their events out of the warehouse, in one transaction of it."""
         self._connection.execute("BEGIN TRANSACTION")
         try:
             self.amended(question.revision, question.amendments)
             for kpi in self._migration.kpis.values():
                 self._kpi_rows(kpi, question)
+                if folded is not None:
+                    copy_rows(self._connection, kpi, folded)
             for model in sorted({kpi.batch.events for kpi in self._migration.contract.kpis.values()}):
                 self._batch_events(model, question)
         except duckdb.CatalogException as error:

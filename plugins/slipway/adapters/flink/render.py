@@ -14,12 +14,13 @@ import jinja2
 from slipway.adapters.flink.decoding import decoder_schema
 from slipway.adapters.flink.kpis import dimension_parts, kpi_parts
 from slipway.domain import derive, names
-from slipway.domain.closing import span
+from slipway.domain.closing import is_coarse, reach, span
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest, digest_of
+from slipway.domain.measures import CompiledKpi
 from slipway.domain.rendering import quoted, text_literal
 from slipway.errors import Permanent
-from slipway.ports import Amendment
+from slipway.ports import Amendment, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,39 @@ class FlinkScripts:
             ],
         )
 
+    def fold(self, migration: Migration, question: Question, writer: str) -> str:
+        """Return the script that folds the stream's events of a cut into side tables and ends.
+
+        Which events count: see adapters/comparison/counting_events.py. writer: the role it writes under.
+        """
+        looked_up = [
+            names.dimension_column(dimension, field) for dimension, field, _ in migration.dimension_fields
+        ]
+        silver, late = (
+            names.silver(migration.name, question.revision),
+            names.late(migration.name, question.revision),
+        )
+        return self._jinja.get_template("fold.sql.j2").render(
+            endpoints=self._endpoints,
+            job_name=f"{names.revision_job(migration.name, question.revision)}-fold",
+            zone=migration.zone.key,
+            warehouse_url=f"{self._endpoints.warehouse}?user={writer}&reWriteBatchedInserts=true",
+            id=migration.contract.events.id,
+            event_columns=[field.name for field in migration.event_fields] + looked_up,
+            version=migration.contract.events.version,
+            first_day=reach(migration, question.first).isoformat(),
+            last_day=question.last.isoformat(),
+            offsets=sorted(question.offsets.items()),
+            places=f"side.{names.fold_events(migration.name, question.revision)}"
+            if question.amendments
+            else None,
+            silver=silver,
+            silver_snapshot=question.snapshots.get(silver),
+            late=late,
+            late_snapshot=question.snapshots.get(late),
+            kpis=[_fold_parts(kpi, question) for kpi in migration.kpis.values()],
+        )
+
     def ingest_digest(self, migration: Migration) -> Digest:
         """Return the digest of what gives bronze its meaning."""
         return digest_of({"script": self._ingest(migration, "", _NOWHERE), "decode": self._decoder()})
@@ -184,6 +218,21 @@ def _source(migration: Migration, endpoints: Endpoints) -> Mapping[str, Any]:
         "time": events.time,
         "ahead_at_most_millis": events.ahead_at_most // timedelta(milliseconds=1),
         "checkpoint_interval": _flink_span(derive.checkpoint_interval().value),
+    }
+
+
+def _fold_parts(kpi: CompiledKpi, question: Question) -> Mapping[str, Any]:
+    """Return a KPI's sink and totals, with the account of the events. unit: of the amendments that it has."""
+    parts = kpi_parts(kpi, f"side.{names.fold_table(kpi.name, question.revision)}")
+    counted = [
+        (names.FOLDED_EVENTS, "BIGINT", "COUNT(*)"),
+        (names.FOLDED_OFFSETS, "DECIMAL(38, 0)", "SUM(CAST(`kafka_offset` AS DECIMAL(38, 0)))"),
+    ]
+    return {
+        **parts,
+        "columns": [*parts["columns"], *((name, kind) for name, kind, _ in counted)],
+        "measures": [*parts["measures"], *((name, sql) for name, _, sql in counted)],
+        "unit": kpi.time.function if is_coarse(kpi.time) and question.amendments else "day",
     }
 
 
