@@ -133,7 +133,6 @@ class DuckDBComparison:
         return found
 
     @contextmanager
-    @contextmanager
     def _folded(
         self, migration: Migration, question: Question
     ) -> Iterator[tuple[Folded | None, Callable[[], None]]]:
@@ -153,6 +152,7 @@ class DuckDBComparison:
         with ExitStack() as held:
             yield held.enter_context(self._folds[wanted].folded(migration, question)), held.close
 
+    @contextmanager
     def _session(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
         self._work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._work) as folder:
