@@ -14,6 +14,7 @@ from slipway.domain.accounting import Compared, ComparedKpi, Counted
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance, Digest, Verdict
 from slipway.domain.gaps import Gap, Held
+from slipway.domain.restatements import ClosedPeriod, Moved, PeriodClose, Restatement
 from slipway.domain.states import Blocker, State
 from slipway.domain.waivers import Waiver
 from slipway.errors import Retryable
@@ -114,8 +115,8 @@ class Topics(Protocol):
     def proven_empty(self, name: str, gaps: Sequence[Gap]) -> Sequence[Gap]:
         """Return the gaps, ascending, in which a reader of committed records gets nothing.
 
-        Such offsets are markers of transactions or records of aborted ones. A gap that the topic has not reached, or
-        whose first offset is gone, is not proven.
+        Such offsets are markers of transactions or records of aborted ones. A gap that the topic has not
+        reached, or whose first offset is gone, is not proven.
         """
         ...
 
@@ -601,6 +602,19 @@ class Comparison(Protocol):
         ...
 
 
+class ClosedRows(Protocol):
+    """The rows of closed periods as they were signed, beside those of today."""
+
+    def moved(
+        self, migration: Migration, revision: int, closed: Sequence[ClosedPeriod], store: EvidenceStore
+    ) -> Sequence[Moved]:
+        """Return every value that is not what was signed, of batch and of the revision's stream rows.
+
+        A KPI is left out where its grain changed since, and a measure where its meaning did.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One expectation and how it went. seen: what was found, in a few words."""
@@ -761,7 +775,11 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """One reconciliation as the ledger knows it; the newest one supersedes the others."""
+    """One reconciliation as the ledger knows it; the newest night supersedes the others.
+
+    period: name of the period that a close run was about; None for a night. dbt_run: that had built the batch
+    side. by: who started it.
+    """
 
     id: int
     migration: str
@@ -778,6 +796,9 @@ class Reconciliation:
     route_epoch: int
     report: str
     at: datetime
+    period: str | None = None
+    dbt_run: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -926,13 +947,39 @@ class Ledger(Protocol):
         ...
 
     def record_reconciliation(
-        self, found: Reconciliation, document: Mapping[str, Any], by: Actor
+        self,
+        found: Reconciliation,
+        document: Mapping[str, Any],
+        by: Actor,
+        restatements: Sequence[Restatement] = (),
     ) -> Reconciliation:
-        """Append evidence and reconciliation in one transaction; id and at are given by the ledger."""
+        """Append evidence, reconciliation and what it found restated, all or nothing.
+
+        id, at and by are given by the ledger.
+        """
         ...
 
     def reconciliations(self, migration: str, limit: int = 30) -> Sequence[Reconciliation]:
-        """Return reconciliations, newest first."""
+        """Return the nights, newest first; close runs are not among them."""
+        ...
+
+    def close_runs(self, migration: str, limit: int = 30) -> Sequence[Reconciliation]:
+        """Return the close runs of all periods, newest first."""
+        ...
+
+    def sign_close(self, sign_off: SignOff, close: PeriodClose | None) -> SignOff:
+        """Append a word on a close run and, when it makes the quorum whole, the close: both or none.
+
+        id, at and the close's last_word are given by the ledger.
+        """
+        ...
+
+    def closes(self, migration: str) -> Sequence[PeriodClose]:
+        """Return every close ever signed, oldest first; supersedes names the one before of the period."""
+        ...
+
+    def restatements(self, migration: str) -> Sequence[Restatement]:
+        """Return every restatement of every close, oldest first."""
         ...
 
     def evidence(self, digest: Digest) -> Mapping[str, Any] | None: ...
@@ -1136,4 +1183,5 @@ class World:
     reports: Reports
     amendments: Amendments
     late_rows: LateRows
+    closed_rows: ClosedRows
     dead_letters: DeadLetters

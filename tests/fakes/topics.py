@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from uuid import uuid4
 
+from slipway.domain.gaps import Gap
 from slipway.errors import Permanent
 from slipway.ports import TopicSpec
 
@@ -28,6 +30,9 @@ class FakeTopics:
         self._topics: dict[str, TopicSpec] = {}
         self._ends: dict[str, dict[int, int]] = {}
         self._committed: dict[tuple[str, str], dict[int, int]] = {}
+        self._ids: dict[str, str] = {}
+        self._starts: dict[tuple[str, int], int] = {}
+        self._empty: dict[tuple[str, int], set[int]] = {}
 
     def cluster_id(self) -> str:
         return self.id
@@ -47,6 +52,7 @@ class FakeTopics:
         if spec.name not in self._topics:
             self._topics[spec.name] = replace(spec, config=dict(spec.config))
             self._ends[spec.name] = dict.fromkeys(range(spec.partitions), 0)
+            self._ids[spec.name] = str(uuid4())
 
     def configure(self, name: str, config: Mapping[str, str]) -> None:
         seen = self._topics[name]
@@ -59,20 +65,58 @@ class FakeTopics:
 
     def delete(self, name: str) -> None:
         del self._topics[name]
+        for kept in (self._starts, self._empty):
+            for place in [place for place in kept if place[0] == name]:
+                del kept[place]
 
     def bounds(self, name: str) -> Mapping[int, tuple[int, int]]:
         if name not in self._topics:
             raise Permanent(f"there is no topic {name}; create it with the migration's provision")
-        return {partition: (0, end) for partition, end in self._ends[name].items()}
+        ends = self._ends[name].items()
+        return {partition: (self._starts.get((name, partition), 0), end) for partition, end in ends}
+
+    def identity(self, name: str) -> str | None:
+        return self._ids[name] if name in self._topics else None
+
+    def proven_empty(self, name: str, gaps: Sequence[Gap]) -> Sequence[Gap]:
+        bounds = self.bounds(name)
+
+        def is_empty(gap: Gap) -> bool:
+            first, end = bounds[gap.partition]
+            empty = self._empty.get((name, gap.partition), set())
+            return first <= gap.first and gap.through < end and empty.issuperset(_span(gap))
+
+        return [gap for gap in gaps if is_empty(gap)]
 
     def unread(self, name: str, group: str) -> int | None:
         committed = self._committed.get((name, group))
         if committed is None:
             return None
-        return sum(end - committed.get(partition, 0) for partition, end in self._ends[name].items())
+        bounds = self.bounds(name).items()
+        return sum(end - max(first, committed.get(partition, 0)) for partition, (first, end) in bounds)
 
     def commit(self, name: str, group: str, offsets: Mapping[int, int]) -> None:
         self._committed[name, group] = dict(offsets)
 
     def produce(self, name: str, partition: int, records: int = 1) -> None:
         self._ends[name][partition] += records
+
+    def transact(self, name: str, partition: int, records: int, *, commit: bool) -> None:
+        """Append the records of one transaction, and its marker."""
+        first = self._ends[name][partition]
+        self.produce(name, partition, records + 1)
+        gone = {first + records} if commit else set(range(first, first + records + 1))
+        self._empty.setdefault((name, partition), set()).update(gone)
+
+    def expire(self, name: str, partition: int, before: int) -> None:
+        """Remove what lies below an offset, as retention does."""
+        self._starts[name, partition] = before
+
+    def grow(self, name: str, partitions: int) -> None:
+        """Add partitions, as an administrator does."""
+        self._topics[name] = replace(self._topics[name], partitions=partitions)
+        self._ends[name] = {n: self._ends[name].get(n, 0) for n in range(partitions)}
+
+
+def _span(gap: Gap) -> range:
+    return range(gap.first, gap.through + 1)

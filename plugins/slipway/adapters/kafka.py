@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -26,6 +27,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
+from slipway.adapters.kafka_gaps import proven_empty
+from slipway.domain.gaps import Gap
 from slipway.errors import Permanent, Retryable
 from slipway.ports import TopicSpec
 
@@ -173,6 +176,20 @@ class KafkaTopics:
             raise _translated(error, f"read the offsets of {name}") from error
         finally:
             consumer.close()
+
+    def identity(self, name: str) -> str | None:
+        """Return the id that the cluster gave the topic when it was created; None when it is absent."""
+        if self._partitions(name) is None:
+            return None
+        asked = self._admin.describe_topics(TopicCollection([name]), request_timeout=SECONDS)[name]
+        return str(_done(asked, f"describe topic {name}").topic_id)
+
+    def proven_empty(self, name: str, gaps: Sequence[Gap]) -> Sequence[Gap]:
+        """Return the gaps in which a reader of committed records gets nothing."""
+        try:
+            return proven_empty({**self.settings}, name, gaps, SECONDS, _SILENT)
+        except KafkaException as error:
+            raise _translated(error, f"read the gaps of {name}") from error
 
     def unread(self, name: str, group: str) -> int | None:
         """Return how many records a consumer group has not committed yet; None when it never committed."""

@@ -71,9 +71,10 @@ class Standings(LedgerSession):
             row = _known(session, migration)
             if row.topic_id not in (None, topic_id):
                 raise Permanent(
-                    f"the lake of {migration} holds records of the topic with Kafka's id {row.topic_id}, but the "
-                    f"topic of that name now has the id {topic_id}: it was deleted and made again, and offsets "
-                    "of one mean nothing in the other. Give the migration another name and let it start anew"
+                    f"the lake of {migration} holds records of the topic with Kafka's id {row.topic_id}, but "
+                    f"the topic of that name now has the id {topic_id}: it was deleted and made again, and "
+                    "offsets of one mean nothing in the other. Give the migration another name and let it "
+                    "start anew"
                 )
             row.topic_id = topic_id
 
