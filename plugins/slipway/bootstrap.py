@@ -100,12 +100,14 @@ def world() -> World:
     """Return every port with its adapter. Nothing is connected before it is used."""
     from slipway.adapters.amendments import PostgresAmendments
     from slipway.adapters.clock import SystemClock
-    from slipway.adapters.comparison import DuckDBComparison, PostgresWarehouse
+    from slipway.adapters.comparison import DuckDBClosedRows, DuckDBComparison, PostgresWarehouse
+    from slipway.adapters.comparison.on_flink import FlinkFolds
     from slipway.adapters.dbt import DbtBaseline
     from slipway.adapters.dead_letters import KafkaDeadLetters
     from slipway.adapters.evidence_files import EvidenceFiles
     from slipway.adapters.expectations import GreatExpectations
     from slipway.adapters.flink.rest import FlinkEngine
+    from slipway.adapters.fold_tables import FoldTables
     from slipway.adapters.kafka import KafkaTopics
     from slipway.adapters.lake.late_rows import DuckDBLateRows
     from slipway.adapters.report import HtmlReports
@@ -117,12 +119,16 @@ def world() -> World:
     server, kept = libpq(warehouse), Path(_extra(endpoint("slipway_lake"), "evidence"))
     sql, work = home() / "include" / "sql", kept.parent
     writers = WarehouseWriters(server, flink.password)
+    compared = PostgresWarehouse(
+        warehouse.host, warehouse.port, warehouse.schema, warehouse.login, warehouse.password
+    )
+    engine = FlinkEngine(_url(flink), home() / ".local" / "jars" / "submit" / SQL_DRIVER)
     return World(
         clock=SystemClock(),
         ledger=ledger(),
         topics=KafkaTopics(_kafka()),
         schemas=registry(),
-        engine=FlinkEngine(_url(flink), home() / ".local" / "jars" / "submit" / SQL_DRIVER),
+        engine=engine,
         scripts=scripts(),
         writers=writers,
         lake=_lake(),
@@ -138,6 +144,7 @@ def world() -> World:
                 warehouse.host, warehouse.port, warehouse.schema, warehouse.login, warehouse.password
             ),
             sql / "reconcile",
+            folds={"flink": FlinkFolds(engine, scripts(), FoldTables(server, writers), SystemClock())},
             work / "comparison",
         ),
         expectations=GreatExpectations(kept / "docs"),

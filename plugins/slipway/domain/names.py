@@ -60,19 +60,19 @@ def side_events(migration: str, revision: int, amendment: int) -> str:
     return f"{migration}__r{revision}_a{amendment}_late"
 
 
-def fold_table(kpi: str, revision: int) -> str:
-    """Return the table in schema `side` that a reconciliation's fold on the cluster fills."""
-    return f"{kpi}__r{revision}_fold"
+def fold_table(kpi: str) -> str:
+    """Return the table in schema `side` that a reconciliation's fold by the stream engine fills."""
+    return f"{kpi}__fold"
 
 
-def fold_events(migration: str, revision: int) -> str:
+def fold_events(migration: str) -> str:
     """Return the table in schema `side` that says which late rows count in a reconciliation's fold."""
-    return f"{migration}__r{revision}_fold_late"
+    return f"{migration}__fold_late"
 
 
-def fold_writers(migration: str, revision: int) -> str:
-    """Return what the names of the roles begin with under which a reconciliation's fold is written."""
-    return f"side_{migration}_r{revision}_fold_"
+def fold_writer(migration: str, job_id: str) -> str:
+    """Return the warehouse role under which a reconciliation's fold is written: its last part is hexadecimal."""
+    return f"side_{migration}_fold_{job_id[:6]}"
 
 
 def dimension_column(dimension: str, field: str) -> str:

@@ -127,9 +127,7 @@ class FlinkScripts:
             first_day=reach(migration, question.first).isoformat(),
             last_day=question.last.isoformat(),
             offsets=sorted(question.offsets.items()),
-            places=f"side.{names.fold_events(migration.name, question.revision)}"
-            if question.amendments
-            else None,
+            places=f"side.{names.fold_events(migration.name)}" if question.amendments else None,
             silver=silver,
             silver_snapshot=question.snapshots.get(silver),
             late=late,
@@ -223,7 +221,7 @@ def _source(migration: Migration, endpoints: Endpoints) -> Mapping[str, Any]:
 
 def _fold_parts(kpi: CompiledKpi, question: Question) -> Mapping[str, Any]:
     """Return a KPI's sink and totals, with the account of the events. unit: of the amendments that it has."""
-    parts = kpi_parts(kpi, f"side.{names.fold_table(kpi.name, question.revision)}")
+    parts = kpi_parts(kpi, f"side.{names.fold_table(kpi.name)}")
     counted = [
         (names.FOLDED_EVENTS, "BIGINT", "COUNT(*)"),
         (names.FOLDED_OFFSETS, "DECIMAL(38, 0)", "SUM(CAST(`kafka_offset` AS DECIMAL(38, 0)))"),

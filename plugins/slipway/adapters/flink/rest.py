@@ -35,6 +35,10 @@ class FlinkEngine:
         self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(20.0, connect=5.0), transport=transport)
         self._sql_driver = sql_driver
 
+    def version(self) -> str:
+        """Return the engine and its version."""
+        return f"flink {self._get('/overview')['flink-version']}"
+
     def free_slots(self) -> int:
         """Return how many slots are free; 0 while no TaskManager is registered."""
         return int(self._get("/overview")["slots-available"])
