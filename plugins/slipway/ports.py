@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -550,6 +551,8 @@ class Question:
 
     snapshots: those of the cut, by table, for an engine that reads the tables themselves.
     row_by_row: closed days whose events are compared one by one, for differences that cancel; None: all.
+    waivers: those that stand; waiver_at_most: what all of them may accept on a day, as a share of batch.
+    close_from: share of a cell's tolerance from which on a difference is told though it passes.
     """
 
     revision: int
@@ -562,6 +565,9 @@ class Question:
     amendments: tuple[int, ...]
     snapshots: Mapping[str, int] = field(default_factory=dict)
     row_by_row: tuple[date, ...] | None = None
+    waivers: tuple[Waiver, ...] = ()
+    waiver_at_most: Decimal = Decimal(1)
+    close_from: Decimal = Decimal(1)
 
 
 class Comparison(Protocol):

@@ -17,18 +17,21 @@ GROUP BY {{ grain | map(attribute="name") | join(", ") }};
 
 CREATE OR REPLACE TEMP TABLE deltas AS
 SELECT
-    *,
+    * EXCLUDE (near),
     same AS equal,
     NOT same AND NOT batch_off AND NOT engine_off AS tolerated,
-    batch_off OR engine_off AS beyond
+    batch_off OR engine_off AS beyond,
+    NOT same AND NOT batch_off AND NOT engine_off AND near AS nearly
 FROM (
     {%- for m in measures %}
     SELECT
         cell, day, {{ loop.index0 }} AS measure,
         {{ m.name }}_b AS b, {{ m.name }}_e AS e, {{ m.name }}_r AS r, {{ m.name }}_s AS s,
         {{ m.name }}_b IS NOT DISTINCT FROM {{ m.name }}_s AND {{ m.name }}_r IS NOT DISTINCT FROM {{ m.name }}_s AS same,
-        {{ m.off(m.name ~ "_b", m.name ~ "_s") }} AS batch_off,
-        {{ m.off(m.name ~ "_r", m.name ~ "_s") }} AS engine_off
+        {{ m.off(m.name ~ "_b", m.name ~ "_s", grain) }} AS batch_off,
+        {{ m.off(m.name ~ "_r", m.name ~ "_s", grain) }} AS engine_off,
+        {{ m.close(m.name ~ "_b", m.name ~ "_s", close_from, grain) }}
+        OR {{ m.close(m.name ~ "_r", m.name ~ "_s", close_from, grain) }} AS near
     FROM cells
     {{ "UNION ALL" if not loop.last }}
     {%- endfor %}

@@ -14,14 +14,16 @@ from pydantic import BaseModel
 
 from slipway.domain.avro import EventSchema
 from slipway.domain.avro import Field as EventField
+from slipway.domain.cells import CellsError, Choices, checked
 from slipway.domain.contract_file import Contract, Kpi, Measure
-from slipway.domain.contract_judging import Observe
+from slipway.domain.contract_judging import MeasureTolerance, Observe
 from slipway.domain.evidence import Digest, digest_of
 from slipway.domain.names import ROW_COLUMNS
 from slipway.errors import Permanent
 
 if TYPE_CHECKING:  # the language of measures brings sqlglot: loaded when a KPI is compiled, not before
-    from slipway.domain.measures import CompiledKpi, CompiledMeasure
+    from slipway.domain.grain import GrainColumn
+    from slipway.domain.measures import CompiledKpi, CompiledMeasure, Tolerance
 
 __all__ = ["Contract", "ContractError", "Migration", "Observe", "compile_migration", "outline"]
 
@@ -183,7 +185,7 @@ class _Kpis(Mapping[str, "CompiledKpi"]):
     def __getitem__(self, name: str) -> CompiledKpi:
         if name not in self._compiled:
             self._compiled[name] = _compile_kpi(
-                name, self._contract.kpis[name], self._contract, self._columns
+                name, self._contract.kpis[name], self._contract, self._schema, self._columns
             )
         return self._compiled[name]
 
@@ -255,7 +257,9 @@ def _no_field(name: str, known: list[str]) -> str:
     return f"the schema has no field {name}; {hint}"
 
 
-def _compile_kpi(name: str, kpi: Kpi, contract: Contract, known: Mapping[str, Any]) -> CompiledKpi:
+def _compile_kpi(
+    name: str, kpi: Kpi, contract: Contract, schema: EventSchema, known: Mapping[str, Any]
+) -> CompiledKpi:
     from slipway.domain.expressions import ExpressionError
     from slipway.domain.measures import CompiledKpi, compile_grain
 
@@ -297,8 +301,10 @@ def _compile_kpi(name: str, kpi: Kpi, contract: Contract, known: Mapping[str, An
             (*here, "measures", clash[0]),
             f"{clash[0]} is a column of the grain already; give the measure another name",
         )
+    choices = choices_of(tuple(grain), times[0], schema)
     measures = tuple(
-        _compile_measure((*here, "measures", m), m, measure, known) for m, measure in kpi.measures.items()
+        _compile_measure((*here, "measures", m), m, measure, choices, known)
+        for m, measure in kpi.measures.items()
     )
     for step in contract.cutover.canary:
         for segment in step:
@@ -311,13 +317,36 @@ def _compile_kpi(name: str, kpi: Kpi, contract: Contract, known: Mapping[str, An
     return CompiledKpi(name, tuple(grain), measures, kpi.segments, times[0])
 
 
+def choices_of(grain: tuple[GrainColumn, ...], time: GrainColumn, schema: EventSchema) -> Choices:
+    """Return by which columns, beside the time, the cells of a KPI are told, and their symbols."""
+    fields = {part.name: schema.field(part.source.name) for part in grain if part is not time}
+    return Choices(
+        {part.name: part for part in grain if part is not time},
+        {name: field.symbols for name, field in fields.items() if field is not None and field.symbols},
+    )
+
+
+def _tolerance(path: tuple[str, ...], given: MeasureTolerance, choices: Choices) -> Tolerance:
+    from slipway.domain.measures import Bound, Tolerance
+
+    bounds = []
+    for n, segment in enumerate(given.segments):
+        try:
+            where = checked(segment.where, choices)
+        except CellsError as error:
+            place = (*path, "tolerance", "segments", n, "where", error.column)
+            raise ContractError(place, str(error)) from error
+        bounds.append(Bound(where, segment.absolute, segment.relative))
+    return Tolerance(given.absolute, given.relative, tuple(bounds))
+
+
 def _compile_measure(
-    path: tuple[str, ...], name: str, measure: Measure, known: Mapping[str, Any]
+    path: tuple[str, ...], name: str, measure: Measure, choices: Choices, known: Mapping[str, Any]
 ) -> CompiledMeasure:
     from slipway.domain.expressions import ExpressionError
-    from slipway.domain.measures import Tolerance, compile_measure
+    from slipway.domain.measures import compile_measure
 
-    tolerance = Tolerance(measure.tolerance.absolute, measure.tolerance.relative)
+    tolerance = _tolerance(path, measure.tolerance, choices)
     argument = getattr(measure, measure.function)
     try:
         compiled = compile_measure(name, measure.function, argument, measure.where, tolerance, known)

@@ -7,17 +7,40 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from slipway.domain.contract_types import Model, Name, Share
+
+
+def _cell_value(value: object) -> object:
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | date():
+            return str(value)
+        case str() | None:
+            return value
+    raise ValueError(f"{value!r} tells no cells; write a text, a whole number, a date, true, false or null")
+
+
+CellValue = Annotated[
+    str | None,
+    BeforeValidator(_cell_value),
+    WithJsonSchema({"type": ["string", "integer", "boolean", "null"]}),
+]
+"""A value of a key's column as a contract writes it, kept as text; null where the column has no value."""
 
 
 class SegmentTolerance(Model):
     """Another tolerance for some cells; it replaces the measure's own there."""
 
     where: Annotated[
-        Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]],
-        Field(min_length=1, description="Segment columns and the values that the cells have in them"),
+        Mapping[str, Annotated[tuple[CellValue, ...], Field(min_length=1)]],
+        Field(
+            min_length=1,
+            description="Columns of the grain, not its time, and the values that the cells have in them;"
+            " null for cells without one",
+        ),
     ]
     absolute: Annotated[Share, Field(description="Difference of the two values")] = Decimal(0)
     relative: Annotated[Share, Field(description="Difference as a share of batch's value")] = Decimal(0)

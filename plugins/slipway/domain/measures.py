@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from slipway.domain.cells import Where, fits
 from slipway.domain.contract_file import Function
 from slipway.domain.conversions import double_as_decimal, widen
 from slipway.domain.dialects import Dialect, quoted, sql_type
@@ -29,6 +30,7 @@ from slipway.domain.tree import Column, ExpressionError, Node, columns
 
 __all__ = [
     "GRAIN_FUNCTIONS",
+    "Bound",
     "CompiledKpi",
     "CompiledMeasure",
     "Function",
@@ -43,11 +45,34 @@ ROOM_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """How far batch and stream may differ in the cells that `where` tells; relative: of batch's value."""
+
+    where: Where
+    absolute: Decimal
+    relative: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far batch and stream may differ in one cell; zero is exact. relative: share of the batch value."""
+    """How far batch and stream may differ in one cell; zero is exact. relative: share of the batch value.
+
+    segments: bounds for some cells; the first one that fits a cell replaces the measure's own there.
+    """
 
     absolute: Decimal = Decimal(0)
     relative: Decimal = Decimal(0)
+    segments: tuple[Bound, ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        """True when no cell may differ at all."""
+        return not any((self.absolute, self.relative, *(b.absolute or b.relative for b in self.segments)))
+
+    def at(self, cell: Mapping[str, str | None]) -> Tolerance:
+        """Return the tolerance of one cell, told by its key's values as text."""
+        bound = next((bound for bound in self.segments if fits(bound.where, cell)), None)
+        return Tolerance(bound.absolute, bound.relative) if bound else Tolerance(self.absolute, self.relative)
 
     def allows(self, batch: Decimal, stream: Decimal) -> bool:
         """Say whether two values are equal enough; either bound is sufficient."""

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
 
-from slipway.adapters.comparison.templates import KpiTemplates, Templates, compared_rows, version_of
+from slipway.adapters.comparison.templates import KpiTemplates, Templates, compared_rows
+from slipway.adapters.comparison.waived import cover
 from slipway.domain.accounting import (
     CauseEvents,
     CauseTotal,
@@ -69,7 +71,7 @@ class KpiComparison:
             "s": quoted(f"stream_rows__{self._kpi.name}", "duckdb"),
         }
         self._connection.execute(self._sql("sides", sides=relations, compared=self._compared))
-        self._connection.execute(self._sql("cells"))
+        self._connection.execute(self._sql("cells", close_from=self._question.close_from))
         self._connection.execute(self._sql("pick_events"))
 
     def follow(self, key: str) -> None:
@@ -90,7 +92,7 @@ class KpiComparison:
             self._connection.execute(f"INSERT INTO sides BY NAME {kept} WHERE side <> 'r'")
         else:
             self._connection.execute(f"CREATE OR REPLACE TEMP TABLE sides AS {kept}")
-        self._connection.execute(self._sql("cells"))
+        self._connection.execute(self._sql("cells", close_from=self._question.close_from))
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE walked AS SELECT * FROM read_parquet({text_literal(str(events))})"
         )
@@ -105,6 +107,7 @@ class KpiComparison:
         self._write("SELECT * FROM walked ORDER BY row", events)
         return rows, events
 
+        used = cover(self._connection, self._sql, self._kpi, self._question, self._number)
     def found(self, rows: Digest, events: Digest) -> ComparedKpi:
         """Walk the causes and return everything that was found."""
         for template in ("moving", "touched", "walk"):
@@ -122,6 +125,7 @@ class KpiComparison:
             cells=self._one("SELECT count(*) FROM cells"),
             differing=self._one("SELECT count(*) FROM differing"),
             walked=self._one("SELECT count(*) FROM walked"),
+            used=used,
             crowded=self._one("SELECT count(*) FROM cells WHERE crowded"),
             broken=self._one("SELECT count(*) FROM remainders WHERE remainder <> 0"),
             rows=rows,
@@ -129,21 +133,16 @@ class KpiComparison:
         )
 
     def _days(self) -> tuple[DayTotal, ...]:
-        return tuple(
-            DayTotal(
-                day,
-                self._name(measure),
-                cells,
-                tolerated,
-                beyond,
-                engine,
-                self._number(measure, batch),
-                self._number(measure, recomputed),
-                self._number(measure, stream),
-            )
-            for day, measure, cells, tolerated, beyond, engine, batch, recomputed, stream in self._rows(
-                "day_totals"
-            )
+        return tuple(self._day(*row) for row in self._rows("day_totals"))
+
+    def _day(self, day: date, measure: int, *values: int) -> DayTotal:
+        cells, tolerated, beyond, engine, batch, recomputed, stream, waived, close = values
+        number = partial(self._number, measure)
+        return DayTotal(
+            *(day, self._name(measure), cells, tolerated, beyond, engine),
+            *(number(batch), number(recomputed), number(stream)),
+            waived=waived,
+            close=close,
         )
 
     def _causes(self) -> tuple[CauseTotal, ...]:

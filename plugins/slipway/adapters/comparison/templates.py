@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from slipway.domain.accounting import (
     scale_of,
     step_of_column,
 )
+from slipway.domain.cells import Where
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cause
-from slipway.domain.measures import CompiledKpi, CompiledMeasure
+from slipway.domain.measures import Bound, CompiledKpi, CompiledMeasure, Tolerance
 from slipway.domain.rendering import quoted, sql_type, text_literal
 
 NEVER = len(STEPS) + 1
@@ -47,19 +49,63 @@ class MeasurePart:
     places: int
     measure: CompiledMeasure
 
-    def off(self, left: str, right: str) -> str:
-        """Return the condition that two values differ by more than the tolerance allows."""
-        tolerance = self.measure.tolerance
-        absolute = int(tolerance.absolute.scaleb(self.places).to_integral_value(rounding="ROUND_FLOOR"))
-        numerator, denominator = tolerance.relative.as_integer_ratio()
-        delta = f"abs({left} - {right})"
-        # Values near the end of 128 bits are weighed as doubles: there the last digit decides nothing.
-        share = (
-            f"coalesce(TRY({delta} * {denominator} <= {numerator} * abs({left})),"
-            f" CAST({delta} AS DOUBLE) * {denominator} <= abs(CAST({left} AS DOUBLE)) * {numerator})"
-        )
-        allowed = f"{delta} <= {absolute} OR {share}"
+    def off(self, left: str, right: str, grain: Sequence[GrainPart] = ()) -> str:
+        """Return the condition that two values differ by more than the cell's tolerance allows."""
+        allowed = self._by_cell(grain, lambda bound: self._within(bound, f"abs({left} - {right})", left))
         return f"({left} IS DISTINCT FROM {right} AND NOT coalesce({allowed}, FALSE))"
+
+    def within(self, left: str, delta: str, grain: Sequence[GrainPart] = ()) -> str:
+        """Return the condition that a difference to `left`, a magnitude, is one that the cell may have."""
+        return f"coalesce({self._by_cell(grain, lambda bound: self._within(bound, delta, left))}, FALSE)"
+
+    def close(self, left: str, right: str, used: Decimal, grain: Sequence[GrainPart] = ()) -> str:
+        """Return the condition that a difference takes up at least this share of the cell's tolerance."""
+        delta = f"abs({left} - {right})"
+        near = self._by_cell(grain, lambda bound: self._uses(bound, delta, left, used))
+        return f"({left} <> {right} AND coalesce({near}, FALSE))"
+
+    def _by_cell(self, grain: Sequence[GrainPart], told: Callable[[Tolerance | Bound], str]) -> str:
+        """Return what is told of the bound that holds in a cell: the first whose condition the cell meets."""
+        tolerance = self.measure.tolerance
+        if not tolerance.segments:
+            return f"({told(tolerance)})"
+        cases = " ".join(
+            f"WHEN {cells(bound.where, grain)} THEN ({told(bound)})" for bound in tolerance.segments
+        )
+        return f"(CASE {cases} ELSE ({told(tolerance)}) END)"
+
+    def _within(self, bound: Tolerance | Bound, delta: str, left: str) -> str:
+        absolute = int(bound.absolute.scaleb(self.places).to_integral_value(rounding="ROUND_FLOOR"))
+        return f"{delta} <= {absolute} OR {_share(delta, '<=', bound.relative, left)}"
+
+    def _uses(self, bound: Tolerance | Bound, delta: str, left: str, used: Decimal) -> str:
+        absolute = int(
+            (bound.absolute * used).scaleb(self.places).to_integral_value(rounding="ROUND_CEILING")
+        )
+        return f"{delta} >= {absolute} AND {_share(delta, '>=', bound.relative * used, left)}"
+
+
+def _share(delta: str, compared: str, share: Decimal, left: str) -> str:
+    numerator, denominator = share.as_integer_ratio()
+    # Values near the end of 128 bits are weighed as doubles: there the last digit decides nothing.
+    return (
+        f"coalesce(TRY({delta} * {denominator} {compared} {numerator} * abs({left})),"
+        f" CAST({delta} AS DOUBLE) * {denominator} {compared} abs(CAST({left} AS DOUBLE)) * {numerator})"
+    )
+
+
+def cells(where: Where, grain: Sequence[GrainPart], table: str = "") -> str:
+    """Return the condition that a cell fits; TRUE without one. table: alias with its dot, such as `c.`."""
+    parts = {part.column: part for part in grain}
+    conditions = []
+    for column, values in where.items():
+        part = parts[quoted(column, "duckdb")]
+        name = f"{table}{part.name}"
+        listed = ", ".join(f"CAST({text_literal(one)} AS {part.type})" for one in values if one is not None)
+        told = [f"{name} IN ({listed})"] if listed else []
+        told += [f"{name} IS NULL"] if None in values else []
+        conditions.append(f"coalesce({' OR '.join(told)}, FALSE)")
+    return " AND ".join(conditions) or "TRUE"
 
 
 @dataclass(frozen=True, slots=True)
