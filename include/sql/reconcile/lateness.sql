@@ -1,11 +1,11 @@
 -- How long after the end of their business day did the events of closed days arrive? Late ones included.
--- Reads seen: first accepted or late events with lag, seconds from the period's end to the arrival.
-SELECT after_bound, before_bound, count(s.lag) AS events
+SELECT after_bound, before_bound, coalesce(sum(a.events), 0) AS events
 FROM (
-    SELECT bound AS before_bound, lag(bound) OVER (ORDER BY bound NULLS LAST) AS after_bound
-    FROM (SELECT unnest({{ bounds }}) AS bound UNION ALL SELECT NULL)
+    SELECT bound AS before_bound, rung AS last_rung, lag(bound) OVER w AS after_bound, lag(rung) OVER w AS before_first
+    FROM (VALUES {% for rung, bound in classes %}({{ bound }}, {{ rung }}), {% endfor %}(NULL, {{ never }})) AS v (bound, rung)
+    WINDOW w AS (ORDER BY rung)
 ) AS b
-LEFT JOIN seen AS s
-    ON s.lag >= coalesce(b.after_bound, -1e18) AND s.lag < coalesce(b.before_bound, 1e18)
+LEFT JOIN (SELECT rung, sum(events) AS events FROM arrivals GROUP BY rung) AS a
+    ON a.rung > coalesce(b.before_first, -1) AND a.rung <= b.last_rung
 GROUP BY after_bound, before_bound
 ORDER BY before_bound NULLS LAST

@@ -1,16 +1,16 @@
--- What would each measure have lost had only arrivals below each bound counted?
-WITH folded AS (
-    SELECT "_bound" AS bound, {% for m in losing %}{{ m.scaled }} AS {{ m.name }}{{ ", " if not loop.last }}{% endfor %}
-    FROM ({{ fold_bounds }}) AS f
-),
-summed AS (
-    SELECT bound, {% for m in losing %}sum({{ m.name }}) AS {{ m.name }}{{ ", " if not loop.last }}{% endfor %} FROM folded GROUP BY bound
+-- What would each additive measure have lost had only arrivals below each bound counted?
+WITH by_rung AS (
+    SELECT rung, gone{% for m in adding %}, sum({{ m.name }}) AS {{ m.name }}{% endfor %} FROM arrivals GROUP BY rung, gone
 )
-{%- for m in losing %}
-SELECT b.bound, {{ m.index }} AS measure, coalesce(w.{{ m.name }}, 0) - coalesce(s.{{ m.name }}, 0) AS lost, coalesce(w.{{ m.name }}, 0) AS total
-FROM (SELECT unnest({{ bounds }}) AS bound) AS b
-LEFT JOIN summed AS s ON b.bound = s.bound
-LEFT JOIN summed AS w ON w.bound = {{ whole }}
+{%- for m in adding %}
+SELECT
+    b.bound, {{ m.index }} AS measure,
+    coalesce(sum({{ m.name }}) FILTER (gone = {{ never }}), 0)
+    - coalesce(sum({{ m.name }}) FILTER (a.rung <= b.rung AND gone > b.rung), 0) AS lost,
+    coalesce(sum({{ m.name }}) FILTER (gone = {{ never }}), 0) AS total
+FROM (VALUES {% for rung, bound in classes %}({{ bound }}, {{ rung }}){{ ", " if not loop.last }}{% endfor %}) AS b (bound, rung)
+LEFT JOIN by_rung AS a ON TRUE
+GROUP BY b.bound
 {{ "UNION ALL" if not loop.last }}
 {%- endfor %}
 ORDER BY bound, measure

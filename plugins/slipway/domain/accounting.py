@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from slipway.domain.avro import Field
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance, Cause, Digest
+from slipway.domain.lateness import Advice
+from slipway.domain.waivers import Used
 from slipway.errors import Permanent
 
 if TYPE_CHECKING:  # brings sqlglot, which the parsing of DAGs does without
@@ -84,8 +86,8 @@ class DayTotal:
     cells: rows of the KPI. tolerated, beyond: cells that differ inside and outside the tolerance.
     engine: cells in which serving is not the fold of silver, beyond the tolerance.
     batch, recomputed, stream: sums over the cells.
-    """
     waived: cells beyond the tolerance that waivers cover. close: tolerated ones that nearly use it up.
+    """
 
     day: date
     measure: str
@@ -96,9 +98,9 @@ class DayTotal:
     batch: Number
     recomputed: Number
     stream: Number
-
     waived: int = 0
     close: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class CauseTotal:
@@ -181,8 +183,8 @@ class ComparedKpi:
     broken: int
     rows: Digest
     events: Digest
-
     used: tuple[Used, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
@@ -208,15 +210,16 @@ class LatenessClass:
 class Compared:
     """Everything that one comparison found. folded_by: who folded silver; empty when the comparison did.
 
-    late_of_days: (late events, all events) by closed day.
+    late_of_days: (late events, all events) by closed day. advice: which accept_late would lose how much.
     """
 
     kpis: Mapping[str, ComparedKpi]
     hidden: tuple[Hidden, ...]
     lateness: tuple[LatenessClass, ...]
-
     folded_by: str = ""
     late_of_days: Mapping[date, tuple[int, int]] = field(default_factory=dict)
+    advice: Advice | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:

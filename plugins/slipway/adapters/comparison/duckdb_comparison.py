@@ -6,20 +6,19 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
 import duckdb
 
+from slipway.adapters.comparison.arrivals import ArrivalsOfEvents
 from slipway.adapters.comparison.folds import Folded, Folds, refuse_other_events, rows_of
 from slipway.adapters.comparison.hidden_events import HiddenEvents
 from slipway.adapters.comparison.kpi_comparison import KpiComparison
-from slipway.adapters.comparison.relations import Relations, event_columns, version_columns
-from slipway.adapters.comparison.templates import Templates, quoted_all, version_of, zone_of
+from slipway.adapters.comparison.relations import Relations
+from slipway.adapters.comparison.templates import Templates, version_of
 from slipway.adapters.comparison.warehouse import Warehouse
-from slipway.domain.accounting import Compared, ComparedKpi, Counted, Hidden, LatenessClass, lateness_bounds
-from slipway.domain.closing import midnight_sql
+from slipway.domain.accounting import Compared, ComparedKpi, Counted, Hidden
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance, Digest
 from slipway.domain.rendering import quoted
@@ -31,7 +30,7 @@ class DuckDBComparison:
     """slipway.ports.Comparison on DuckDB.
 
     templates: the folder include/sql/reconcile. work: where files lie until the store has them, and where
-    DuckDB spills. memory: DuckDB's limit, such as 2GB. folds: other engines that fold side r, by their names in
+    DuckDB spills. memory: DuckDB's limit, such as 2GB. folds: other engines for side r, by their names in
     a contract (reconcile.engine).
     """
 
@@ -84,12 +83,13 @@ class DuckDBComparison:
             relations.lake(question.files, question.offsets, {})
             relations.warehouse(question, folded)
             release()
-            self._seen(connection, migration, question)
+            arrived = ArrivalsOfEvents(connection, self._templates, migration, question)
             kpis: dict[str, ComparedKpi] = {}
             hidden: list[Hidden] = []
             for model in sorted({kpi.batch.events for kpi in migration.contract.kpis.values()}):
                 relations.choose_batch_events(model)
-                connection.execute("CREATE OR REPLACE TEMP TABLE picked_by_any (id VARCHAR)")
+                apart = HiddenEvents(connection, self._templates, migration, question)
+                apart.begin()
                 for name, kpi in migration.kpis.items():
                     if migration.contract.kpis[name].batch.events != model:
                         continue
@@ -99,19 +99,22 @@ class DuckDBComparison:
                     recomputed = rows_of(kpi) if folded is not None else None
                     one = KpiComparison(connection, self._templates, migration, kpi, question, recomputed)
                     one.compare()
-                    connection.execute("INSERT INTO picked_by_any SELECT id FROM picked")
                     relations.follow_batch_events(model)
                     one.follow(relations.key_expression(model))
                     rows, events = one.keep(work)
-                    kpis[name] = one.found(store.keep_file(rows), store.keep_file(events))
+                    losses = arrived.losses(kpi)
+                    kpis[name] = one.found(store.keep_file(rows), store.keep_file(events), losses)
+                    apart.told(name)
                 relations.stream_events(question)
-                hidden += self._hidden(connection, migration, model, question)
-            lateness = self._lateness(connection, migration)
+                hidden += apart.found(model, relations)
+            late_of_days, advice = arrived.late_of_days(), arrived.advice()
         return Compared(
             {name: kpis[name] for name in migration.kpis},
             tuple(hidden),
-            lateness,
+            arrived.classes,
             folded.by if folded is not None else "",
+            late_of_days=late_of_days,
+            advice=advice,
         )
 
     def repeat(
@@ -123,7 +126,6 @@ class DuckDBComparison:
             relations = Relations(connection, migration)
             relations.lake(question.files, question.offsets, {})
             relations.amended(question.revision, question.amendments)
-            self._seen(connection, migration, question)
             for name, kpi in migration.kpis.items():
                 relations.stream_events(question, kpi)
                 one = KpiComparison(connection, self._templates, migration, kpi, question)
@@ -164,50 +166,6 @@ class DuckDBComparison:
                 yield connection, Path(folder)
             finally:
                 connection.close()
-
-    def _seen(self, connection: duckdb.DuckDBPyConnection, migration: Migration, question: Question) -> None:
-        connection.execute(
-            self._templates.render(
-                "seen",
-                id=quoted(migration.contract.events.id, "duckdb"),
-                version=version_of(migration),
-                columns=quoted_all(list(event_columns(migration))),
-                day_end=midnight_sql(migration.zone, "business_day + 1"),
-                first=f"DATE '{question.first}'",
-                closed_through=f"DATE '{question.closed_through}'",
-            )
-        )
-
-    def _hidden(
-        self, connection: duckdb.DuckDBPyConnection, migration: Migration, model: str, question: Question
-    ) -> list[Hidden]:
-        # The version orders events; a KPI that does not use it is the same under another one.
-        used = {name for kpi in migration.kpis.values() for name in kpi.uses}
-        apart = set(version_columns(migration)) - used
-        query = self._templates.render(
-            "hidden",
-            id=quoted(migration.contract.events.id, "duckdb"),
-            time=quoted(migration.contract.events.time, "duckdb"),
-            zone=zone_of(migration),
-            columns=quoted_all([name for name in event_columns(migration) if name not in apart]),
-            first=f"DATE '{question.first}'",
-            closed_through=f"DATE '{question.closed_through}'",
-        )
-        rows = connection.execute(query).fetchall()
-        return [Hidden(model, day, kind, int(events), tuple(ids)) for day, kind, events, ids in rows]
-
-    def _lateness(
-        self, connection: duckdb.DuckDBPyConnection, migration: Migration
-    ) -> tuple[LatenessClass, ...]:
-        bounds = lateness_bounds(migration)
-        rows = connection.execute(self._templates.render("lateness", bounds=bounds)).fetchall()
-        return tuple(
-            LatenessClass(_whole(after), _whole(before), int(events)) for after, before, events in rows
-        )
-
-
-def _whole(value: int | Decimal | float | None) -> int | None:
-    return None if value is None else int(value)
 
 
 def _digest(path: Path) -> Digest:

@@ -9,7 +9,6 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -24,19 +23,16 @@ from slipway.domain.accounting import (
     Example,
     Loss,
     Number,
-    lateness_bounds,
 )
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cause, Digest
+from slipway.domain.instants import local_text
 from slipway.domain.measures import CompiledKpi
 from slipway.domain.rendering import quoted, text_literal
 from slipway.ports import Question
 
 LISTED = 200
 """Differences and examples that evidence lists; all of them are in the kept files, and counted."""
-
-WHOLE = 10**12
-"""A bound in seconds that no lag reaches."""
 
 
 class KpiComparison:
@@ -107,11 +103,11 @@ class KpiComparison:
         self._write("SELECT * FROM walked ORDER BY row", events)
         return rows, events
 
-        used = cover(self._connection, self._sql, self._kpi, self._question, self._number)
-    def found(self, rows: Digest, events: Digest) -> ComparedKpi:
+    def found(self, rows: Digest, events: Digest, losses: tuple[Loss, ...] = ()) -> ComparedKpi:
         """Walk the causes and return everything that was found."""
         for template in ("moving", "touched", "walk"):
             self._connection.execute(self._sql(template))
+        used = cover(self._connection, self._sql, self._kpi, self._question, self._number)
         return ComparedKpi(
             days=self._days(),
             causes=self._causes(),
@@ -121,15 +117,15 @@ class KpiComparison:
                 for day, cause, events in self._rows("cause_events")
             ),
             examples=self._examples(),
-            losses=self._losses(),
+            losses=losses,
             cells=self._one("SELECT count(*) FROM cells"),
             differing=self._one("SELECT count(*) FROM differing"),
             walked=self._one("SELECT count(*) FROM walked"),
-            used=used,
             crowded=self._one("SELECT count(*) FROM cells WHERE crowded"),
             broken=self._one("SELECT count(*) FROM remainders WHERE remainder <> 0"),
             rows=rows,
             events=events,
+            used=used,
         )
 
     def _days(self) -> tuple[DayTotal, ...]:
@@ -186,30 +182,6 @@ class KpiComparison:
             for row in self._rows("examples", most=LISTED)
         )
 
-    def _losses(self) -> tuple[Loss, ...]:
-        measures = [m for m in self._sql.measures if m.measure.function in ("count", "count_distinct", "sum")]
-        if not measures:
-            return ()
-        bounds = lateness_bounds(self._migration)
-        rungs = f"(SELECT unnest({[*bounds, WHOLE]}) AS bound)"
-        ladder = f"(SELECT s.*, b.bound AS _bound FROM seen AS s JOIN {rungs} AS b ON s.lag < b.bound)"
-        if version := version_of(self._migration):
-            # Below each bound the newest version of an id counts that had arrived by then.
-            identity = quoted(self._migration.contract.events.id, "duckdb")
-            order = f"row_number() OVER (PARTITION BY _bound, {identity} ORDER BY {version} DESC)"
-            ladder = f"(SELECT * FROM {ladder} QUALIFY {order} = 1)"
-        rows = self._rows(
-            "losses",
-            losing=measures,
-            bounds=bounds,
-            whole=WHOLE,
-            fold_bounds=self._kpi.fold("duckdb", ladder, extra=[("_bound", '"_bound"')]),
-        )
-        return tuple(
-            Loss(int(bound), self._name(index), self._number(index, lost), self._number(index, total))
-            for bound, index, lost, total in rows
-        )
-
     def _rows(self, template: str, **context: Any) -> list[tuple[Any, ...]]:
         closed = f"DATE '{self._question.closed_through}'"
         return self._connection.execute(self._sql(template, closed_through=closed, **context)).fetchall()
@@ -228,7 +200,7 @@ class KpiComparison:
 
     def _cell(self, row: tuple[Any, ...]) -> Mapping[str, str | None]:
         return {
-            part.name: _local(value, self._migration.zone) if part.type == "timestamp" and value else value
+            part.name: local_text(value, self._migration.zone) if part.type == "timestamp" and value else value
             for part, value in zip(self._kpi.grain, row, strict=False)
         }
 
@@ -240,9 +212,3 @@ class KpiComparison:
         if value is None or places == 0:
             return value
         return Decimal(value).scaleb(-places)
-
-
-def _local(instant: str, zone: ZoneInfo) -> str:
-    """Return an instant that DuckDB has written as the business reads it: local, with its offset."""
-    local = datetime.fromisoformat(instant).astimezone(zone)
-    return local.isoformat(timespec="minutes" if local.second == local.microsecond == 0 else "auto")
