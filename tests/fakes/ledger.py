@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slipway.domain.evidence import Digest, canonical
+from slipway.domain.restatements import Restatement
 from slipway.domain.states import Blocker, State
 from slipway.domain.transitions import ACTION_STATES, EDGES
 from slipway.domain.waivers import Waiver, Withdrawal
@@ -26,12 +27,14 @@ from slipway.ports import (
     Standing,
     SwitchRow,
 )
+from tests.fakes.closes import FakeCloses
 
 
-class FakeLedger:
+class FakeLedger(FakeCloses):
     """Everything in lists. now: what stamps rows; unreachable: makes every call fail as a lost database."""
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        super().__init__()
         self.now = now
         self.unreachable = False
         self._standings: dict[str, Standing] = {}
@@ -149,16 +152,26 @@ class FakeLedger:
         ]
 
     def record_reconciliation(
-        self, found: Reconciliation, document: Mapping[str, Any], by: Actor
+        self,
+        found: Reconciliation,
+        document: Mapping[str, Any],
+        by: Actor,
+        restatements: Sequence[Restatement] = (),
     ) -> Reconciliation:
         self._known(found.migration)
         self._evidence.setdefault(found.digest, json.loads(canonical(document)))
-        kept = replace(found, id=len(self._reconciliations) + 1, at=self.now())
+        self._restate(found, restatements)
+        kept = replace(found, id=len(self._reconciliations) + 1, at=self.now(), by=by.name)
         self._reconciliations.append(kept)
         return kept
 
     def reconciliations(self, migration: str, limit: int = 30) -> Sequence[Reconciliation]:
-        return [row for row in reversed(self._reconciliations) if row.migration == migration][:limit]
+        rows = [row for row in reversed(self._reconciliations) if row.migration == migration]
+        return [row for row in rows if row.period is None][:limit]
+
+    def close_runs(self, migration: str, limit: int = 30) -> Sequence[Reconciliation]:
+        rows = [row for row in reversed(self._reconciliations) if row.migration == migration]
+        return [row for row in rows if row.period is not None][:limit]
 
     def evidence(self, digest: Digest) -> Mapping[str, Any] | None:
         return self._evidence.get(digest)

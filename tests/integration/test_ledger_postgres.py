@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from psycopg import errors, sql
+from sqlalchemy.exc import IntegrityError
 
 from slipway.domain.states import State
 from slipway.errors import Permanent, Retryable
@@ -23,6 +25,7 @@ from slipway.ledger.models import APPEND_ONLY, Base
 from slipway.ledger.session import engine_for
 from slipway.ledger.store import PostgresLedger
 from slipway.ports import SignOff
+from tests.contract.closes_behaviour import CLOSE, WORD, ClosesBehaviour, restated
 from tests.contract.ledger_behaviour import ME, NOW, ROW, WAIVER, A, B, C, LedgerBehaviour, found
 from tests.integration.scratch import database
 from tests.stack import Stack
@@ -44,7 +47,7 @@ def ledger(server: Mapping[str, str]) -> PostgresLedger:
 
 
 @pytest.fixture
-def filled(ledger: PostgresLedger, server: Mapping[str, str]) -> PostgresLedger:
+def filled(ledger: PostgresLedger) -> PostgresLedger:
     """A ledger with at least one row in every append-only table."""
     ledger.adopt("flights", C, B, ME)
     ledger.record_reconciliation(found(), {"verdict": "PASS"}, ME)
@@ -53,25 +56,23 @@ def filled(ledger: PostgresLedger, server: Mapping[str, str]) -> PostgresLedger:
     ledger.request_cutover("flights", ME, "now", A)
     ledger.note_origin("flights.cutover", "run", "rita", "rest_api")
     ledger.waive(WAIVER)
-    with psycopg.connect(**server) as connection:  # type: ignore[arg-type]
-        connection.execute(
-            "INSERT INTO slipway.period_closes"
-            " (migration, period, first_day, last_day, digest, revision, signed_by, by, dag_run)"
-            " VALUES ('flights', '2013-02', '2013-02-01', '2013-02-28', %s, 1, '{}', 'ana', 'run')",
-            [A],
-        )
-        connection.execute(
-            "INSERT INTO slipway.restatements (migration, period, close_id, kpi, cell, day, measure, side,"
-            " was, now, cause, reason, digest, dag_run)"
-            " SELECT 'flights', '2013-02', id, 'k', '{}', '2013-02-27', 'departed', 'stream', '1', '2',"
-            " 'amendment', 'late', %s, 'run' FROM slipway.period_closes",
-            [A],
-        )
+    ledger.sign_close(replace(WORD, comment="closed"), CLOSE)
+    ledger.record_reconciliation(found(), {"verdict": "PASS"}, ME, [restated(ledger.closes("flights")[0].id)])
     return ledger
 
 
-class TestPostgresLedger(LedgerBehaviour):
+class TestPostgresLedger(LedgerBehaviour, ClosesBehaviour):
     pass
+
+
+def test_a_close_that_cannot_be_written_takes_its_last_word_with_it(ledger: PostgresLedger) -> None:
+    ledger.adopt("flights", C, B, ME)
+    ledger.record_reconciliation(found(A, period="2013-02"), {"verdict": "PASS"}, ME)
+    with pytest.raises(IntegrityError, match="period_closes_digest_fk"):
+        ledger.sign_close(WORD, replace(CLOSE, digest=B))
+
+    assert ledger.sign_offs("flights") == []
+    assert ledger.closes("flights") == []
 
 
 @pytest.mark.parametrize(

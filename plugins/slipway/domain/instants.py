@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 _DAY = r"([+-]?\d{4,9})-(\d\d)-(\d\d)"
 _INSTANT = re.compile(
@@ -24,6 +25,12 @@ class NotAnInstant(ValueError):
 def zulu(instant: datetime, timespec: str = "auto") -> str:
     """Return an aware instant in ISO 8601 and UTC, with a Z; timespec as in datetime.isoformat."""
     return instant.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def local_text(instant: str, zone: ZoneInfo) -> str:
+    """Return an instant that DuckDB has written as the business reads it: local, with its offset."""
+    local = datetime.fromisoformat(instant).astimezone(zone)
+    return local.isoformat(timespec="minutes" if local.second == local.microsecond == 0 else "auto")
 
 
 def micros_of(text: str) -> int:

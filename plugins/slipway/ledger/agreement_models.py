@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from slipway.ledger.models import SCHEMA, Base, identity, of_migration, written_at
@@ -41,10 +41,12 @@ class WaiverRow(Base):
 
 
 class PeriodCloseRow(Base):
-    """A period whose numbers people have signed as final. digest: the evidence of its close run."""
+    """A period whose numbers people have signed as final.
+
+    digest: the evidence of its close run. last_word: the sign-off with which its quorum was whole.
+    """
 
     __tablename__ = "period_closes"
-    __table_args__ = (UniqueConstraint("migration", "period", "digest"),)
 
     id: Mapped[int] = identity()
     migration: Mapped[str] = of_migration()
@@ -54,6 +56,7 @@ class PeriodCloseRow(Base):
     digest: Mapped[str] = mapped_column(Text, ForeignKey(f"{SCHEMA}.evidence.digest"))
     revision: Mapped[int]
     signed_by: Mapped[dict[str, Any]]
+    last_word: Mapped[int] = mapped_column(ForeignKey(f"{SCHEMA}.sign_offs.id"), unique=True)
     by: Mapped[str]
     dag_run: Mapped[str]
     at: Mapped[datetime] = written_at()

@@ -171,7 +171,8 @@ class EvidenceRow(Base):
 class ReconciliationRow(Base):
     """One reconciliation; the newest night supersedes the others, two may carry the same digest.
 
-    period: what a close run was about, such as 2013-02; null for a night.
+    period: what a close run was about, such as 2013-02; null for a night. dbt_run: that had built the batch
+    side; null in rows of older versions.
     """
 
     __tablename__ = "reconciliations"
@@ -180,6 +181,7 @@ class ReconciliationRow(Base):
     id: Mapped[int] = identity()
     migration: Mapped[str] = of_migration()
     period: Mapped[str | None]
+    dbt_run: Mapped[str | None]
     digest: Mapped[str] = mapped_column(Text, ForeignKey(f"{SCHEMA}.evidence.digest"))
     verdict: Mapped[str]
     as_of: Mapped[datetime]

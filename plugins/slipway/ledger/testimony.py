@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.dialects.postgresql import insert
 
 from slipway.domain.evidence import Digest, Verdict, canonical
+from slipway.domain.restatements import Restatement
+from slipway.ledger.closes import restatement_row, sign_off_row
 from slipway.ledger.models import EvidenceRow, ReconciliationRow, RequestRow, RunOriginRow, SignOffRow
 from slipway.ledger.session import LedgerSession
 from slipway.ports import Actor, Reconciliation, SignOff
@@ -20,9 +22,13 @@ class Testimony(LedgerSession):
     """Append-only rows; the database refuses to change them."""
 
     def record_reconciliation(
-        self, found: Reconciliation, document: Mapping[str, Any], by: Actor
+        self,
+        found: Reconciliation,
+        document: Mapping[str, Any],
+        by: Actor,
+        restatements: Sequence[Restatement] = (),
     ) -> Reconciliation:
-        """Append evidence and reconciliation in one transaction; id and at are given by the ledger."""
+        """Append evidence, reconciliation and what it found restated in one transaction."""
         with self._transaction() as session:
             session.execute(
                 insert(EvidenceRow)
@@ -37,6 +43,8 @@ class Testimony(LedgerSession):
             )
             row = ReconciliationRow(
                 migration=found.migration,
+                period=found.period,
+                dbt_run=found.dbt_run,
                 digest=found.digest,
                 verdict=found.verdict,
                 as_of=found.as_of,
@@ -53,15 +61,25 @@ class Testimony(LedgerSession):
                 dag_run=by.dag_run,
             )
             session.add(row)
+            session.add_all(restatement_row(found, one, by) for one in restatements)
             session.flush()
-            return replace(found, id=row.id, at=row.at)
+            return replace(found, id=row.id, at=row.at, by=row.by)
 
     def reconciliations(self, migration: str, limit: int = 30) -> Sequence[Reconciliation]:
-        """Return reconciliations, newest first."""
+        """Return the nights, newest first."""
+        return self._reconciliations(migration, ReconciliationRow.period.is_(None), limit)
+
+    def close_runs(self, migration: str, limit: int = 30) -> Sequence[Reconciliation]:
+        """Return the close runs of all periods, newest first."""
+        return self._reconciliations(migration, ReconciliationRow.period.is_not(None), limit)
+
+    def _reconciliations(
+        self, migration: str, kind: ColumnElement[bool], limit: int
+    ) -> Sequence[Reconciliation]:
         with self._transaction() as session:
             rows = session.scalars(
                 select(ReconciliationRow)
-                .where(ReconciliationRow.migration == migration)
+                .where(ReconciliationRow.migration == migration, kind)
                 .order_by(ReconciliationRow.id.desc())
                 .limit(limit)
             )
@@ -76,16 +94,7 @@ class Testimony(LedgerSession):
     def sign(self, sign_off: SignOff) -> SignOff:
         """Append a sign-off and wake who waits for it; id and at are given by the ledger."""
         with self._transaction() as session:
-            row = SignOffRow(
-                migration=sign_off.migration,
-                role=sign_off.role,
-                user=sign_off.user,
-                decision=sign_off.decision,
-                evidence=sign_off.evidence,
-                contract_digest=sign_off.contract_digest,
-                route_epoch=sign_off.route_epoch,
-                comment=sign_off.comment,
-            )
+            row = sign_off_row(sign_off)
             session.add(row)
             session.flush()
             return replace(sign_off, id=row.id, at=row.at)
@@ -168,6 +177,9 @@ def _reconciliation(row: ReconciliationRow) -> Reconciliation:
         route_epoch=row.route_epoch,
         report=row.report,
         at=row.at,
+        period=row.period,
+        dbt_run=row.dbt_run or "",
+        by=row.by,
     )
 
 

@@ -18,9 +18,10 @@ _APPEND_ONLY = ("waivers", "period_closes", "restatements")
 
 
 def upgrade() -> None:
-    """Create the tables, none of whose rows is ever changed, and two columns."""
+    """Create the tables, none of whose rows is ever changed, and three columns."""
     op.add_column("migrations", sa.Column("topic_id", sa.Text(), nullable=True), schema="slipway")
     op.add_column("reconciliations", sa.Column("period", sa.Text(), nullable=True), schema="slipway")
+    op.add_column("reconciliations", sa.Column("dbt_run", sa.Text(), nullable=True), schema="slipway")
     _waivers()
     _period_closes()
     _restatements()
@@ -82,6 +83,7 @@ def _period_closes() -> None:
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("signed_by", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("last_word", sa.BigInteger(), nullable=False),
         sa.Column("by", sa.Text(), nullable=False),
         sa.Column("dag_run", sa.Text(), nullable=False),
         sa.Column(
@@ -94,7 +96,8 @@ def _period_closes() -> None:
             ["digest"], ["slipway.evidence.digest"], name=op.f("period_closes_digest_fk")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("period_closes_pk")),
-        sa.UniqueConstraint("migration", "period", "digest", name=op.f("period_closes_migration_key")),
+        _reference("last_word", "sign_offs.id", "period_closes_last_word_fk"),
+        sa.UniqueConstraint("last_word", name=op.f("period_closes_last_word_key")),
         schema="slipway",
     )
 
