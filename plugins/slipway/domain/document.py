@@ -11,7 +11,8 @@ from slipway.domain.accounting import Compared, ComparedKpi, Counted
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cut, Verdict
 from slipway.domain.judging import Finding, day_verdicts, kpi_verdict
-from slipway.domain.masking import Masking
+from slipway.domain.lateness import advice_document
+from slipway.domain.masking import HIDDEN, Masking
 from slipway.domain.times import kinds_of_time
 from slipway.domain.window import Window
 
@@ -102,10 +103,24 @@ def build(migration: Migration, found: Found) -> dict[str, Any]:
             {"after": c.after, "before": c.before, "events": c.events}
             for c in (compared.lateness if compared else ())
         ],
+        "advice": _advice(migration, compared),
         "expectations": list(found.checks),
         "waivers": [],
         "versions": dict(found.versions),
     }
+
+
+def _advice(migration: Migration, compared: Compared | None) -> dict[str, Any]:
+    if compared is None or compared.advice is None:
+        return {}
+    personal = Masking.of(migration.schema).personal
+    hidden = {
+        (name, part.name): HIDDEN
+        for name, kpi in migration.kpis.items()
+        for part in kpi.grain
+        if part.source.name in personal
+    }
+    return advice_document(compared.advice, migration.contract.reconcile.target_loss, hidden)
 
 
 def _balance(counted: Counted) -> dict[str, Any]:
