@@ -326,7 +326,7 @@ def choices_of(grain: tuple[GrainColumn, ...], time: GrainColumn, schema: EventS
     )
 
 
-def _tolerance(path: tuple[str, ...], given: MeasureTolerance, choices: Choices) -> Tolerance:
+def _tolerance(path: tuple[str | int, ...], given: MeasureTolerance, choices: Choices) -> Tolerance:
     from slipway.domain.measures import Bound, Tolerance
 
     bounds = []

@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 
-from slipway.domain.accounting import Compared, ComparedKpi, Counted, DayTotal
+from slipway.domain import remarks
+from slipway.domain.accounting import Compared, ComparedKpi, DayTotal, Hidden
+from slipway.domain.closing import closing_day
+from slipway.domain.contract import Migration
 from slipway.domain.evidence import Verdict
+from slipway.domain.night import Finding, Night
+from slipway.domain.plurals import counted
 from slipway.domain.window import spoken
 
+__all__ = ["Finding", "Night", "day_verdicts", "days_of_all", "hidden_days", "judge", "kpi_verdict", "worst"]
+
 _WORST_FIRST = (Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.FAIL, Verdict.PASS)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that weighs on the verdict. verdict: what it makes of the night; PASS is a mere remark."""
-
-    code: str
-    verdict: Verdict
-    what: str
-    fix: str
-
-
-@dataclass(frozen=True, slots=True)
-class Night:
-    """Everything the verdict of one night looks at.
-
-    incomplete: what of the cut is not in the lake, in words; empty when everything is.
-    batch: what is wrong with the baseline, in words; empty when nothing is.
-    counted: None when nothing could be counted; compared: None when no closed day could be compared.
-    failed_checks: expectations that did not hold, in words; None when they could not run.
-    waiting: KPIs none of whose rows closes on a compared day, with the next day on which one does.
-    """
-
-    migration: str
-    incomplete: str
-    batch: str
-    counted: Counted
-    compared: Compared | None
-    closed_through: date | None
-    failed_checks: tuple[str, ...]
-    waiting: Mapping[str, date] = field(default_factory=dict)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -50,13 +25,35 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return next((verdict for verdict in _WORST_FIRST if verdict in seen), Verdict.INCONCLUSIVE)
 
 
-def day_verdicts(kpi: ComparedKpi, closed_through: date | None) -> Mapping[date, Verdict]:
-    """Return the verdict of each closed day of one KPI; open days are never judged."""
+def hidden_days(
+    migration: Migration, hidden: Iterable[Hidden], closed_through: date | None
+) -> Mapping[str, frozenset[date]]:
+    """Return, by KPI, the closed days that fail because of differences which cancel in every measure.
+
+    None where the contract lets them warn only. In a coarser row, the day with which it closes fails.
+    """
+    found: dict[str, set[date]] = {name: set() for name in migration.contract.kpis}
+    if migration.contract.reconcile.hidden == "fail" and closed_through is not None:
+        for one in hidden:
+            for name, kpi in migration.kpis.items():
+                day = closing_day(kpi.time, one.day)
+                if migration.contract.kpis[name].batch.events == one.model and day <= closed_through:
+                    found[name].add(day)
+    return {name: frozenset(days) for name, days in found.items()}
+
+
+def day_verdicts(
+    kpi: ComparedKpi, closed_through: date | None, hidden: Collection[date] = ()
+) -> Mapping[date, Verdict]:
+    """Return the verdict of each closed day of one KPI; open days are never judged.
+
+    hidden: closed days that fail though every measure agrees. Cells that waivers cover count as passing.
+    """
     found: dict[date, Verdict] = {}
     for total in kpi.days:
         if closed_through is None or total.day > closed_through:
             continue
-        verdict = Verdict.FAIL if _fails(total) else Verdict.PASS
+        verdict = Verdict.FAIL if _fails(total) or total.day in hidden else Verdict.PASS
         found[total.day] = worst([verdict, found.get(total.day, Verdict.PASS)])
     return found
 
@@ -81,11 +78,11 @@ def days_of_all(
     }
 
 
-def kpi_verdict(kpi: ComparedKpi, closed_through: date | None) -> Verdict:
+def kpi_verdict(kpi: ComparedKpi, closed_through: date | None, hidden: Collection[date] = ()) -> Verdict:
     """Return the verdict of one KPI over its closed days; nothing compared is INCONCLUSIVE."""
     if kpi.broken or kpi.crowded:
         return Verdict.ERROR
-    return worst(day_verdicts(kpi, closed_through).values())
+    return worst(day_verdicts(kpi, closed_through, hidden).values())
 
 
 def judge(night: Night) -> tuple[Verdict, tuple[Finding, ...]]:
@@ -95,13 +92,25 @@ def judge(night: Night) -> tuple[Verdict, tuple[Finding, ...]]:
         *_of_the_records(night),
         *_of_the_comparison(night),
         *_of_the_checks(night),
+        *remarks.of_days_before(night, _verdicts(night)),
+        *remarks.of_thresholds(night),
+        *remarks.of_checks(night),
+        *remarks.of_waivers(night),
     ]
-    findings.sort(key=lambda finding: _WORST_FIRST.index(finding.verdict))
+    findings.sort(key=lambda finding: (_WORST_FIRST.index(finding.verdict), not finding.warns))
     return worst([Verdict.PASS, *(finding.verdict for finding in findings)]), tuple(findings)
 
 
 def _fails(total: DayTotal) -> bool:
-    return total.beyond > 0 or total.engine > 0
+    return total.beyond > total.waived or total.engine > 0
+
+
+def _verdicts(night: Night) -> Mapping[str, Mapping[date, Verdict]]:
+    kpis = night.compared.kpis if night.compared else {}
+    return {
+        name: day_verdicts(kpi, night.closed_through, night.hidden_days.get(name, ()))
+        for name, kpi in kpis.items()
+    }
 
 
 def _of_the_cut(night: Night) -> Iterable[Finding]:
@@ -119,6 +128,20 @@ def _of_the_cut(night: Night) -> Iterable[Finding]:
             Verdict.INCONCLUSIVE,
             f"The batch side can't be compared as of this instant: {night.batch}.",
             f"Trigger {night.migration}.baseline, and look at its dbt results when it fails",
+        )
+    if night.changed:
+        yield Finding(
+            "contract_changed",
+            Verdict.INCONCLUSIVE,
+            f"What is compared changed while the night was under way: {night.changed}.",
+            f"Trigger {night.migration}.reconcile again",
+        )
+    if night.expired:
+        yield Finding(
+            "records_expired",
+            Verdict.INCONCLUSIVE,
+            f"Records were gone from the topic before they were read: {night.expired}.",
+            "Let the topic keep records for longer (retention.raw); what is gone must be sent again",
         )
 
 
@@ -154,12 +177,15 @@ def _of_the_comparison(night: Night) -> Iterable[Finding]:
             "Wait until a business day has closed, or give a later as_of",
         )
         return
+    yield from _too_few(night)
     for name, kpi in night.compared.kpis.items():
         if kpi.broken:
+            cell = night.broken_cells.get(name, "")
             yield Finding(
                 "walk_broken",
                 Verdict.ERROR,
-                f"{name}: the causes of {kpi.broken} differences don't sum to them.",
+                f"{name}: the causes of {kpi.broken} differences don't sum to them"
+                f"{f', first of all in {cell}' if cell else ''}.",
                 "This is a fault of the comparison itself: keep the evidence and report it",
             )
         if kpi.crowded:
@@ -193,13 +219,33 @@ def _of_the_comparison(night: Night) -> Iterable[Finding]:
                 f"{name} differs on {spoken(day)} in {', '.join(measures)}.",
                 "The causes say what to do",
             )
-    for hidden in night.compared.hidden:
+    yield from _hidden(night, night.compared)
+
+
+def _too_few(night: Night) -> Iterable[Finding]:
+    days = {day for verdicts in _verdicts(night).values() for day in verdicts}
+    needed = night.reconcile.closed_days
+    if 0 < len(days) < needed:
+        yield Finding(
+            "too_few_closed_days",
+            Verdict.INCONCLUSIVE,
+            f"{counted(len(days), 'closed day')} could be compared, and a night needs {needed} to say"
+            " anything (reconcile.closed_days).",
+            "Wait until more business days have closed; parity.reconcile_back must reach back to them",
+        )
+
+
+def _hidden(night: Night, compared: Compared) -> Iterable[Finding]:
+    fails = night.reconcile.hidden == "fail"
+    for hidden in compared.hidden:
         yield Finding(
             "hidden_difference",
-            Verdict.PASS,
-            f"{hidden.events} events of {spoken(hidden.day)} differ ({hidden.kind.replace('_', ' ')})"
+            Verdict.FAIL if fails else Verdict.PASS,
+            f"{counted(hidden.events, 'event')} of {spoken(hidden.day)}"
+            f" {'differs' if hidden.events == 1 else 'differ'} ({hidden.kind.replace('_', ' ')})"
             " although every measure agrees.",
             "Look at the ids in the report",
+            warns=not fails,
         )
 
 
