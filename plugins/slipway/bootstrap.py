@@ -133,6 +133,7 @@ def world() -> World:
         writers=writers,
         lake=_lake(),
         late_rows=DuckDBLateRows(),
+        closed_rows=DuckDBClosedRows(compared, sql / "reconcile", work / "comparison"),
         dead_letters=KafkaDeadLetters(_kafka()),
         amendments=PostgresAmendments(server, writers),
         serving=PostgresServing(server),
@@ -140,12 +141,10 @@ def world() -> World:
         evidence=EvidenceFiles(kept),
         facts=WarehouseFacts(server),
         comparison=DuckDBComparison(
-            PostgresWarehouse(
-                warehouse.host, warehouse.port, warehouse.schema, warehouse.login, warehouse.password
-            ),
+            compared,
             sql / "reconcile",
-            folds={"flink": FlinkFolds(engine, scripts(), FoldTables(server, writers), SystemClock())},
             work / "comparison",
+            folds={"flink": FlinkFolds(engine, scripts(), FoldTables(server, writers), SystemClock())},
         ),
         expectations=GreatExpectations(kept / "docs"),
         reports=HtmlReports(kept / "reports"),
