@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from slipway.app import freeze as freezing
+from slipway.app.before import Before, before, row_by_row
 from slipway.app.freeze import Frozen, Target
 from slipway.domain import document as evidence_document
 from slipway.domain.accounting import Compared
 from slipway.domain.closing import closing_days, next_closing_day
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Verdict, canonical
-from slipway.domain.judging import Night, day_verdicts, days_of_all, judge
-from slipway.domain.narrative import summary
+from slipway.domain.judging import Night, day_verdicts, days_of_all, hidden_days, judge
+from slipway.domain.masking import Masking
+from slipway.domain.night_log import summary
+from slipway.domain.revalidation import earlier
+from slipway.domain.waivers import Waiver
 from slipway.domain.window import Closing, observed
 from slipway.ports import Actor, Checked, Question, Reconciliation, World
 
@@ -40,9 +45,12 @@ def reconcile(
     aimed = target or freezing.aim(migration, as_of, world)
     with world.ledger.lock(migration.name):
         frozen = freezing.freeze(migration, aimed, world, patience, wait)
-        compared = _compare(migration, frozen, world)
+        prior = before(migration, frozen.cut.as_of, world)
+        waivers = standing_waivers(migration, world)
+        days = row_by_row(migration, frozen, prior, world)
+        compared = _compare(migration, frozen, days, waivers, world)
         checked = _check(migration, frozen, compared, world)
-        document = _document(migration, frozen, compared, checked, world)
+        document = _document(migration, frozen, compared, checked, _Asked(prior, waivers, days), world)
         digest = world.evidence.put(document)
         for table, snapshot in sorted(frozen.cut.snapshots.items()):
             world.lake.tag(table, snapshot, f"evidence-{digest[:16]}")
@@ -74,8 +82,14 @@ def reconcile(
         )
 
 
-def question_of(frozen: Frozen, migration: Migration, closed_through: date) -> Question:
-    """Return what to compare at a cut."""
+def question_of(
+    frozen: Frozen,
+    migration: Migration,
+    closed_through: date,
+    days: tuple[date, ...] | None = None,
+    waivers: tuple[Waiver, ...] = (),
+) -> Question:
+    """Return what to compare at a cut. days: those compared row by row; None for all."""
     return Question(
         revision=frozen.cut.revision,
         offsets=frozen.cut.offsets,
@@ -86,15 +100,31 @@ def question_of(frozen: Frozen, migration: Migration, closed_through: date) -> Q
         batch_through=frozen.cut.batch_through,
         amendments=frozen.cut.amendments,
         snapshots=frozen.cut.snapshots,
+        row_by_row=days,
+        waivers=waivers,
+        waiver_at_most=migration.contract.gates.waiver_at_most,
+        close_from=migration.contract.reconcile.warn.tolerance_used,
     )
 
 
-def _compare(migration: Migration, frozen: Frozen, world: World) -> Compared | None:
+def standing_waivers(migration: Migration, world: World) -> tuple[Waiver, ...]:
+    """Return the waivers that cover something now, under this meaning of the KPIs, oldest first."""
+    now = world.clock.now()
+    given = world.ledger.waivers(migration.name)
+    return tuple(one for one in given if one.stands(now, migration.parity_digest))
+
+
+def _compare(
+    migration: Migration,
+    frozen: Frozen,
+    days: tuple[date, ...],
+    waivers: tuple[Waiver, ...],
+    world: World,
+) -> Compared | None:
     if frozen.closed_through is None:
         return None
-    return world.comparison.compare(
-        migration, question_of(frozen, migration, frozen.closed_through), world.evidence
-    )
+    question = question_of(frozen, migration, frozen.closed_through, days, waivers)
+    return world.comparison.compare(migration, question, world.evidence)
 
 
 def _check(migration: Migration, frozen: Frozen, compared: Compared | None, world: World) -> Checked | None:
@@ -110,10 +140,25 @@ def _check(migration: Migration, frozen: Frozen, compared: Compared | None, worl
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a night was given beside its cut. days: those compared row by row."""
+
+    prior: Before | None
+    waivers: tuple[Waiver, ...]
+    days: tuple[date, ...]
+
+
 def _document(
-    migration: Migration, frozen: Frozen, compared: Compared | None, checked: Checked | None, world: World
+    migration: Migration,
+    frozen: Frozen,
+    compared: Compared | None,
+    checked: Checked | None,
+    asked: _Asked,
+    world: World,
 ) -> Mapping[str, Any]:
     closing = _closing(migration, frozen)
+    cancels = hidden_days(migration, compared.hidden if compared else (), frozen.closed_through)
     verdict, findings = judge(
         Night(
             migration=migration.name,
@@ -128,12 +173,16 @@ def _document(
                 if not check.success
             ),
             waiting={one.kpi: one.next for one in closing if not one.days},
+            hidden_days=cancels,
+            broken_cells=_broken_cells(migration, compared),
+            earlier=earlier(asked.prior.digest, asked.prior.document) if asked.prior else None,
+            reconcile=migration.contract.reconcile,
         )
     )
     kpis = compared.kpis if compared else {}
     window = observed(
         days_of_all(
-            [day_verdicts(kpi, frozen.closed_through) for kpi in kpis.values()],
+            [day_verdicts(kpi, frozen.closed_through, cancels[name]) for name, kpi in kpis.items()],
             [one.days for one in closing if one.kpi in kpis],
         ),
         frozen.closed_through,
@@ -163,6 +212,10 @@ def _document(
             verdict=verdict,
             findings=findings,
             window=window,
+            row_by_row=asked.days,
+            hidden_days=cancels,
+            waivers=asked.waivers,
+            before=asked.prior.digest if asked.prior else None,
             versions={
                 "comparison": world.comparison.version(),
                 "expectations": checked.version if checked else "",
@@ -170,6 +223,17 @@ def _document(
             },
         ),
     )
+
+
+def _broken_cells(migration: Migration, compared: Compared | None) -> Mapping[str, str]:
+    """Return, by KPI, the first cell whose causes don't sum to its difference, masked, in words."""
+    masking, found = Masking.of(migration.schema), {}
+    for name, kpi in (compared.kpis if compared else {}).items():
+        if kpi.broken and kpi.listed:
+            cell = masking.cell(migration.kpis[name], kpi.listed[0].cell)
+            told = ", ".join(f"{column} {value}" for column, value in cell.items())
+            found[name] = f"{kpi.listed[0].measure} of {told}"
+    return found
 
 
 def _closing(migration: Migration, frozen: Frozen) -> list[Closing]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
 from slipway.domain.accounting import Compared, ComparedKpi, Counted
 from slipway.domain.contract import Migration
-from slipway.domain.evidence import Cut, Verdict
+from slipway.domain.evidence import Cut, Digest, Verdict
 from slipway.domain.judging import Finding, day_verdicts, kpi_verdict
 from slipway.domain.lateness import advice_document
 from slipway.domain.masking import HIDDEN, Masking
+from slipway.domain.periods import Period
+from slipway.domain.restatements import Restatement
+from slipway.domain.restatements import document_of as restatement_document
 from slipway.domain.times import kinds_of_time
+from slipway.domain.waivers import Waiver
+from slipway.domain.waivers import document_of as waiver_document
 from slipway.domain.window import Window
 
 FORMAT = "slipway/evidence/1"
@@ -21,7 +26,12 @@ FORMAT = "slipway/evidence/1"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one reconciliation found, ready to be written down."""
+    """What one reconciliation found, ready to be written down.
+
+    row_by_row: closed days whose events were compared one by one. hidden_days: by KPI, the closed days that
+    differences which cancel make fail. waivers: those that stood. before: the evidence that closed days were
+    held against. last: the last day shown, None for that of as_of. period: of a close run.
+    """
 
     cut: Cut
     first: date
@@ -34,6 +44,13 @@ class Found:
     findings: Sequence[Finding]
     window: Window
     versions: Mapping[str, str]
+    row_by_row: Sequence[date] = ()
+    hidden_days: Mapping[str, Collection[date]] = field(default_factory=dict)
+    waivers: Sequence[Waiver] = ()
+    before: Digest | None = None
+    last: date | None = None
+    period: Period | None = None
+    restatements: Sequence[Restatement] = ()
 
 
 def build(migration: Migration, found: Found) -> dict[str, Any]:
@@ -41,6 +58,8 @@ def build(migration: Migration, found: Found) -> dict[str, Any]:
     cut, compared = found.cut, found.compared
     closed = found.closed_through
     masking, identity = Masking.of(migration.schema), migration.contract.events.id
+    hidden_fails = migration.contract.reconcile.hidden == "fail"
+    used = [one for kpi in (compared.kpis.values() if compared else ()) for one in kpi.used]
     return {
         "format": FORMAT,
         "migration": migration.name,
@@ -54,10 +73,14 @@ def build(migration: Migration, found: Found) -> dict[str, Any]:
         "contract_digest": migration.contract_digest,
         "parity_digest": migration.parity_digest,
         "revision": cut.revision,
+        "period": _period(found.period),
         "verdict": found.verdict,
         "findings": [
-            {"code": f.code, "verdict": f.verdict, "what": f.what, "fix": f.fix} for f in found.findings
+            {"code": f.code, "verdict": f.verdict, "what": f.what, "fix": f.fix, "warns": f.warns}
+            for f in found.findings
         ],
+        "before": found.before,
+        "judged_by": _judged_by(migration),
         "cut": {
             "as_of": cut.as_of,
             "offsets": {str(partition): offset for partition, offset in cut.offsets.items()},
@@ -70,8 +93,10 @@ def build(migration: Migration, found: Found) -> dict[str, Any]:
         "days": {
             "first": found.first,
             "closed_through": closed,
-            "last": migration.business_day(cut.as_of),
+            "last": found.last or migration.business_day(cut.as_of),
             "closed": _days(found.first, closed),
+            "row_by_row": list(found.row_by_row),
+            "fewest": migration.contract.reconcile.closed_days,
             "accept_late": int(migration.contract.parity.accept_late.total_seconds()),
             "from": migration.contract.parity.from_day,
         },
@@ -81,12 +106,12 @@ def build(migration: Migration, found: Found) -> dict[str, Any]:
             "first": found.window.first,
             "through": found.window.through,
             "including": list(migration.contract.gates.observe.including),
-            "complete": found.window.complete,
+            "complete": found.window.complete and found.period is None,
             "missing": list(found.window.missing),
         },
         "balance": _balance(found.counted),
         "kpis": {
-            name: kpi_document(migration, name, kpi, closed)
+            name: kpi_document(migration, name, kpi, closed, found.hidden_days.get(name, ()))
             for name, kpi in (compared.kpis.items() if compared else ())
         },
         "hidden": [
@@ -96,6 +121,7 @@ def build(migration: Migration, found: Found) -> dict[str, Any]:
                 "kind": h.kind,
                 "events": h.events,
                 "ids": masking.identities(identity, h.ids),
+                "fails": hidden_fails,
             }
             for h in (compared.hidden if compared else ())
         ],
@@ -105,7 +131,8 @@ def build(migration: Migration, found: Found) -> dict[str, Any]:
         ],
         "advice": _advice(migration, compared),
         "expectations": list(found.checks),
-        "waivers": [],
+        "restatements": [restatement_document(one) for one in found.restatements],
+        "waivers": [waiver_document(one, used) for one in found.waivers],
         "versions": dict(found.versions),
     }
 
@@ -121,6 +148,10 @@ def _advice(migration: Migration, compared: Compared | None) -> dict[str, Any]:
         if part.source.name in personal
     }
     return advice_document(compared.advice, migration.contract.reconcile.target_loss, hidden)
+
+
+def _period(period: Period | None) -> dict[str, Any] | None:
+    return {"name": period.name, "first": period.first, "last": period.last} if period else None
 
 
 def _balance(counted: Counted) -> dict[str, Any]:
@@ -140,11 +171,27 @@ def _balance(counted: Counted) -> dict[str, Any]:
     }
 
 
-def kpi_document(migration: Migration, name: str, kpi: ComparedKpi, closed: date | None) -> dict[str, Any]:
-    """Return the part of the document that is about one KPI."""
+def _judged_by(migration: Migration) -> dict[str, Any]:
+    """Return the bounds that the parity digest leaves out: with others, a day would be judged otherwise."""
+    reconcile = migration.contract.reconcile
+    return {
+        "hidden": reconcile.hidden,
+        "closed_days": reconcile.closed_days,
+        "waiver_at_most": migration.contract.gates.waiver_at_most,
+        "tolerance_used": reconcile.warn.tolerance_used,
+        "late": reconcile.warn.late,
+        "rejected": reconcile.warn.rejected,
+        "duplicates": reconcile.warn.duplicates,
+    }
+
+
+def kpi_document(
+    migration: Migration, name: str, kpi: ComparedKpi, closed: date | None, hidden: Collection[date] = ()
+) -> dict[str, Any]:
+    """Return the part of the document about one KPI. hidden: closed days that fail by what cancels."""
     compiled = migration.kpis[name]
     masking = Masking.of(migration.schema)
-    verdicts = day_verdicts(kpi, closed)
+    verdicts = day_verdicts(kpi, closed, hidden)
     days: dict[date, dict[str, Any]] = {}
     for total in kpi.days:
         days.setdefault(total.day, {})[total.measure] = {
@@ -152,12 +199,15 @@ def kpi_document(migration: Migration, name: str, kpi: ComparedKpi, closed: date
             "tolerated": total.tolerated,
             "beyond": total.beyond,
             "engine": total.engine,
+            "waived": total.waived,
+            "close": total.close,
             "batch": total.batch,
             "recomputed": total.recomputed,
             "stream": total.stream,
         }
     return {
-        "verdict": kpi_verdict(kpi, closed),
+        "verdict": kpi_verdict(kpi, closed, hidden),
+        "hidden_days": sorted(hidden),
         "grain": [part.name for part in compiled.grain],
         "day_column": compiled.time.name,
         "period": compiled.time.function,
@@ -170,6 +220,14 @@ def kpi_document(migration: Migration, name: str, kpi: ComparedKpi, closed: date
                 "additive": m.additive,
                 "absolute": m.tolerance.absolute,
                 "relative": m.tolerance.relative,
+                "segments": [
+                    {
+                        "where": {column: list(values) for column, values in bound.where.items()},
+                        "absolute": bound.absolute,
+                        "relative": bound.relative,
+                    }
+                    for bound in m.tolerance.segments
+                ],
             }
             for m in compiled.measures
         ],
