@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from slipway.app.balance import files_of
@@ -13,6 +14,7 @@ from slipway.domain.closing import reach
 from slipway.domain.contract import Migration
 from slipway.domain.document import kpi_document
 from slipway.domain.evidence import Digest, canonical
+from slipway.domain.waivers import waiver_from
 from slipway.errors import Permanent
 from slipway.ports import LakeFiles, Question, World
 
@@ -65,7 +67,8 @@ def verify(migration: Migration, digest: Digest, world: World) -> Verified:
     found = world.comparison.repeat(migration, question, kept)
     closed = question.closed_through
     for name, kpi in found.items():
-        again = json.loads(canonical(kpi_document(migration, name, kpi, closed)))
+        hidden = [date.fromisoformat(day) for day in document["kpis"][name].get("hidden_days", ())]
+        again = json.loads(canonical(kpi_document(migration, name, kpi, closed, hidden)))
         for part in _REPEATED:
             differences += _compare(f"{name}.{part}", document["kpis"][name][part], again[part])
     return Verified(digest, tuple(differences), folded_again)
@@ -91,9 +94,22 @@ def _question(migration: Migration, document: Mapping[str, Any], world: World) -
             last=last,
             batch_through=datetime.fromisoformat(cut["batch_through"]),
             amendments=tuple(cut["amendments"]),
+            waivers=tuple(
+                waiver_from(migration.name, migration.parity_digest, kept) for kept in document["waivers"]
+            ),
+            **_bounds(document),
         ),
         folded_again,
     )
+
+
+def _bounds(document: Mapping[str, Any]) -> dict[str, Decimal]:
+    """Return the bounds that the evidence was judged by; the contract may have others by now."""
+    judged = document.get("judged_by", {})
+    return {
+        "waiver_at_most": Decimal(judged.get("waiver_at_most", 1)),
+        "close_from": Decimal(judged.get("tolerance_used", 1)),
+    }
 
 
 def _compare(path: str, kept: Any, again: Any) -> Iterator[str]:
