@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from slipway.adapters.comparison import warehouse
+from slipway.adapters.comparison.batch_events import BatchEvents
 from slipway.adapters.comparison.relations import Relations
 from slipway.adapters.comparison.warehouse import PostgresWarehouse
 from slipway.adapters.contracts import load_migration
@@ -97,8 +98,9 @@ def test_a_rollback_that_fails_hides_nothing(
 ) -> None:
     session = Session({"CREATE": error, "ROLLBACK": ABORTED})
 
-    with pytest.raises(expected):
-        Relations(session, load_migration(CONTRACT)).warehouse(question)  # type: ignore[arg-type]
+    relations = Relations(session, load_migration(CONTRACT))  # type: ignore[arg-type]
+    with pytest.raises(expected), relations.warehouse(question):
+        pytest.fail("nothing can be compared")
 
     assert session.asked[-1] == "ROLLBACK"
 
@@ -110,9 +112,10 @@ def test_a_table_that_lacks_a_column_ends_the_transaction_too(
         raise Permanent("batch.flights has no column kind")
 
     session = Session({})
-    monkeypatch.setattr(Relations, "_batch_events", lacks)
+    monkeypatch.setattr(BatchEvents, "show", lacks)
 
-    with pytest.raises(Permanent, match="no column kind"):
-        Relations(session, load_migration(CONTRACT)).warehouse(question)  # type: ignore[arg-type]
+    relations = Relations(session, load_migration(CONTRACT))  # type: ignore[arg-type]
+    with pytest.raises(Permanent, match="no column kind"), relations.warehouse(question):
+        pytest.fail("nothing can be compared")
 
     assert session.asked[-1] == "ROLLBACK"

@@ -4,10 +4,10 @@
 WITH sides_of AS (
     SELECT {{ id }} AS id, 'b' AS side, {{ columns | join(", ") }} FROM batch_events_of_all_days SEMI JOIN picked AS p ON {{ id }} = p.id
     UNION ALL
-    SELECT id, 's' AS side, {{ columns | join(", ") }}
+    SELECT {{ id }} AS id, 's' AS side, {{ columns | join(", ") }}
     FROM (
-        SELECT {{ id }} AS id, * EXCLUDE ({{ id }}) FROM stream_events_of_all_days SEMI JOIN picked AS p ON {{ id }} = p.id
-        {{ "QUALIFY " ~ version ~ " = max(" ~ version ~ ") OVER (PARTITION BY id, is_amended)" if version }}
+        SELECT * FROM stream_events_of_all_days AS e SEMI JOIN picked AS p ON e.{{ id }} = p.id
+        {{ "QUALIFY " ~ version ~ " = max(" ~ version ~ ") OVER (PARTITION BY " ~ id ~ ", is_amended)" if version }}
     )
 ),
 -- Which fields hold other values on the other side?

@@ -1,4 +1,4 @@
--- What does each side say, cell by cell: b the batch's table, e the fold of the batch's events, r the fold of
+-- What does each side say, cell by cell: b the batch's table, r the fold of
 -- silver, s the stream's serving table? Values are whole numbers scaled by 10^(places of the measure), so that
 -- every difference is exact. Rows that open before the first day served, or closed before the first day compared,
 -- are left out on every side.

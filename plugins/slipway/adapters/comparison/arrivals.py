@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from slipway.adapters.comparison.relations import event_columns
+from slipway.adapters.comparison.event_columns import event_columns
 from slipway.adapters.comparison.templates import (
     MeasurePart,
     Templates,

@@ -10,43 +10,97 @@ job accepts no other version of such an id again: what is accepted later is alwa
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 
+from slipway.adapters.comparison.event_scan import Source
 
-def counting_events(
-    columns: Sequence[str], identity: str, version: str | None, taken: str, days: tuple[date, date]
-) -> Iterator[str]:
-    """Yield the statements that make `stream_events` of the days, and `stream_events_of_all_days`.
 
-    columns: those to read, identity and version among them, quoted. taken: the relation of amended places.
-    The second relation holds every accepted version; with versions it tells amended rows by is_amended.
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """The stream's events. columns: those to read, identity and version among them, quoted.
+
+    silver: relations of silver's events of the days. taken: relation of the amended places; None: no row was.
     """
-    wanted = ", ".join(columns)
-    places = f"SEMI JOIN {taken} AS a USING (kafka_partition, kafka_offset)"
-    within = f"business_day BETWEEN DATE '{days[0]}' AND DATE '{days[1]}'"
-    everything, of_days = "stream_events_of_all_days", "CREATE OR REPLACE TEMP TABLE stream_events AS"
-    if version is None:
-        amended = f"SELECT {wanted}, business_day FROM late {places}"
+
+    columns: Sequence[str]
+    identity: str
+    version: str | None
+    silver: Sequence[Source]
+    taken: str | None
+    days: tuple[date, date]
+
+    def sources(self) -> list[Source]:
+        """Return the events of the days, each once: relations that can be read in turn."""
+        if self.version is not None:
+            return [Source("stream_events")]
+        wanted = ", ".join(self.columns)
+        found = [
+            Source(f"(SELECT {wanted}, business_day FROM {one.relation} WHERE {self._within})", one.dated)
+            for one in self.silver
+        ]
+        if self.taken is not None:
+            found.append(Source(f"(SELECT * FROM ({self._amended}) WHERE {self._within})"))
+        return found or [Source(f"(SELECT {wanted}, business_day FROM silver_of_days)")]
+
+    def statements(self) -> Iterator[str]:
+        """Yield what makes `stream_events` of the days; with versions also that of all days.
+
+        The newest version of an id may lie on any day, so that an event of these days counts there instead:
+        that is found out once, and copied.
+        """
+        if self.version is None:
+            days = " UNION ALL ".join(f"SELECT * FROM {source.relation}" for source in self.sources())
+            yield f"CREATE OR REPLACE TEMP VIEW stream_events AS {days}"
+            return
+        version, identity, wanted = self.version, self.identity, ", ".join(self.columns)
+        everything, amended = "stream_events_of_all_days", f" UNION ALL {self._amended}" if self.taken else ""
+        accepted = f"SELECT {wanted}, business_day, FALSE AS is_amended FROM {{}}"
+        if self.taken:
+            replaced = (
+                f"SELECT {identity} FROM late SEMI JOIN (SELECT * FROM {self.taken} WHERE replaces) AS a"
+            )
+            replaced += " USING (kafka_partition, kafka_offset)"
+            accepted += f" ANTI JOIN ({replaced}) AS r USING ({identity})"
+        yield f"CREATE OR REPLACE TEMP VIEW {everything} AS {accepted.format('silver')}{amended}"
         yield (
-            f"CREATE OR REPLACE TEMP VIEW {everything} AS"
-            f" SELECT {wanted}, business_day FROM silver UNION ALL {amended}"
+            "CREATE OR REPLACE TEMP TABLE stream_events AS WITH of_days AS"
+            f" (SELECT * FROM ({accepted.format('silver_of_days')}{amended}) WHERE {self._within}),"
+            f" newest AS (SELECT {identity}, is_amended, max({version}) AS {version} FROM {everything}"
+            f" SEMI JOIN of_days USING ({identity}) GROUP BY {identity}, is_amended)"
+            f" SELECT {wanted} FROM of_days SEMI JOIN newest USING ({identity}, is_amended, {version})"
         )
+
+    def follow(self) -> Iterator[str]:
+        """Yield what makes `stream_events_of_all_days` of the ids in `picked`, wherever their events lie.
+
+        Silver of other days is read only when such an id has no event in the days. With versions it is there
+        already.
+        """
+        if self.version is not None:
+            return
+        everything, identity = "stream_events_of_all_days", self.identity
         yield (
-            f"{of_days} SELECT {wanted} FROM"
-            f" (SELECT {wanted}, business_day FROM silver_of_days UNION ALL {amended}) WHERE {within}"
+            f"CREATE OR REPLACE TEMP TABLE {everything} AS"
+            f" SELECT s.* FROM stream_events AS s SEMI JOIN picked AS p ON s.{identity} = p.id"
         )
-        return
-    replaced = f"SELECT {identity} FROM late SEMI JOIN (SELECT * FROM {taken} WHERE replaces) AS a"
-    replaced += " USING (kafka_partition, kafka_offset)"
-    accepted = f"SELECT {wanted}, business_day, FALSE AS is_amended FROM {{}}"
-    accepted += f" ANTI JOIN ({replaced}) AS r USING ({identity})"
-    amended = f"SELECT {wanted}, business_day, TRUE AS is_amended FROM late {places}"
-    yield (f"CREATE OR REPLACE TEMP VIEW {everything} AS {accepted.format('silver')} UNION ALL {amended}")
-    # A newer version may lie on any day, so that an event of these days counts there instead.
-    yield (
-        f"{of_days} WITH of_days AS"
-        f" (SELECT * FROM ({accepted.format('silver_of_days')} UNION ALL {amended}) WHERE {within}),"
-        f" newest AS (SELECT {identity}, is_amended, max({version}) AS {version} FROM {everything}"
-        f" SEMI JOIN of_days USING ({identity}) GROUP BY {identity}, is_amended)"
-        f" SELECT {wanted} FROM of_days SEMI JOIN newest USING ({identity}, is_amended, {version})"
-    )
+        elsewhere = f"SELECT {', '.join(self.columns)}, business_day FROM silver_of_other_days"
+        if self.taken is not None:
+            elsewhere += f" UNION ALL SELECT * FROM ({self._amended}) WHERE NOT ({self._within})"
+        yield (
+            f"INSERT INTO {everything} WITH unresolved AS"
+            f" (SELECT id FROM picked AS p ANTI JOIN {everything} AS s ON p.id = s.{identity})"
+            f" SELECT e.* FROM ({elsewhere}) AS e SEMI JOIN unresolved AS u ON e.{identity} = u.id"
+        )
+
+    @property
+    def _amended(self) -> str:
+        also = ", TRUE AS is_amended" if self.version is not None else ""
+        return (
+            f"SELECT {', '.join(self.columns)}, business_day{also} FROM late"
+            f" SEMI JOIN {self.taken} AS a USING (kafka_partition, kafka_offset)"
+        )
+
+    @property
+    def _within(self) -> str:
+        return f"business_day BETWEEN DATE '{self.days[0]}' AND DATE '{self.days[1]}'"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,13 +15,14 @@ from slipway.adapters.comparison.arrivals import ArrivalsOfEvents
 from slipway.adapters.comparison.folds import Folded, Folds, refuse_other_events, rows_of
 from slipway.adapters.comparison.hidden_events import HiddenEvents
 from slipway.adapters.comparison.kpi_comparison import KpiComparison
-from slipway.adapters.comparison.relations import Relations
-from slipway.adapters.comparison.templates import Templates, version_of
+from slipway.adapters.comparison.record_counting import RecordCounting
+from slipway.adapters.comparison.relations import Relations, days_of
+from slipway.adapters.comparison.templates import Templates
 from slipway.adapters.comparison.warehouse import Warehouse
 from slipway.domain.accounting import Compared, ComparedKpi, Counted, Hidden
 from slipway.domain.contract import Migration
-from slipway.domain.evidence import Balance, Digest
-from slipway.domain.rendering import quoted
+from slipway.domain.evidence import Digest
+from slipway.domain.gaps import Held
 from slipway.errors import Permanent
 from slipway.ports import EvidenceStore, LakeFiles, Question
 
@@ -57,57 +58,56 @@ class DuckDBComparison:
     ) -> Counted:
         """Count where every record below the end offsets went."""
         with self._session() as (connection, _):
-            Relations(connection, migration).lake(files, offsets, earliest)
-            identity = quoted(migration.contract.events.id, "duckdb")
-            query = self._templates.render("count_records", id=identity, version=version_of(migration))
-            counted = connection.execute(query).fetchall()[0]
-            partitions = connection.execute(self._templates.render("partitions")).fetchall()
-            backwards = connection.execute(self._templates.render("backwards")).fetchall()
-        *balance, unaccounted = (int(number or 0) for number in counted)
-        return Counted(
-            balance=Balance(*balance),
-            absent={int(partition): int(absent) for partition, absent, _ in partitions if absent > 0},
-            unaccounted=unaccounted,
-            last_arrival={int(partition): last for partition, _, last in partitions if last is not None},
-            backwards=tuple((int(partition), int(offset)) for partition, offset in backwards),
-        )
+            counting = RecordCounting(connection, self._templates, migration, files, offsets, earliest)
+            return counting.counted()
+
+    def held(
+        self,
+        migration: Migration,
+        bronze: Sequence[str],
+        offsets: Mapping[int, int],
+        earliest: Mapping[int, int],
+        settled: Mapping[int, int],
+    ) -> Held:
+        """Look at bronze alone: how far has it got, and which offsets below the end does it lack?"""
+        files = LakeFiles(bronze, (), (), (), ())
+        with self._session() as (connection, _):
+            counting = RecordCounting(connection, self._templates, migration, files, offsets, earliest)
+            return counting.held(settled)
 
     def compare(self, migration: Migration, question: Question, store: EvidenceStore) -> Compared:
         """Compare all KPIs and keep what was compared."""
         with (
-            self._folded(migration, question) as (folded, release),
+            self._folded(migration, question) as folded,
             self._session() as (connection, work),
             self._warehouse.attached(connection),
         ):
             relations = Relations(connection, migration)
-            relations.lake(question.files, question.offsets, {})
-            relations.warehouse(question, folded)
-            release()
-            arrived = ArrivalsOfEvents(connection, self._templates, migration, question)
-            kpis: dict[str, ComparedKpi] = {}
-            hidden: list[Hidden] = []
-            for model in sorted({kpi.batch.events for kpi in migration.contract.kpis.values()}):
-                relations.choose_batch_events(model)
-                apart = HiddenEvents(connection, self._templates, migration, question)
-                apart.begin()
-                for name, kpi in migration.kpis.items():
-                    if migration.contract.kpis[name].batch.events != model:
-                        continue
-                    relations.stream_events(question, kpi)
-                    if folded is not None:
-                        refuse_other_events(connection, kpi, folded.by)
-                    recomputed = rows_of(kpi) if folded is not None else None
-                    one = KpiComparison(connection, self._templates, migration, kpi, question, recomputed)
-                    one.compare()
-                    relations.follow_batch_events(model)
-                    one.follow(relations.key_expression(model))
-                    rows, events = one.keep(work)
-                    losses = arrived.losses(kpi)
-                    kpis[name] = one.found(store.keep_file(rows), store.keep_file(events), losses)
-                    apart.told(name)
-                relations.stream_events(question)
-                hidden += apart.found(model, relations)
-            late_of_days, advice = arrived.late_of_days(), arrived.advice()
+            relations.lake(question.files, question.offsets, {}, days_of(migration, question))
+            with relations.warehouse(question, folded):
+                arrived = ArrivalsOfEvents(connection, self._templates, migration, question)
+                kpis: dict[str, ComparedKpi] = {}
+                hidden: list[Hidden] = []
+                for model in sorted({kpi.batch.events for kpi in migration.contract.kpis.values()}):
+                    apart = HiddenEvents(connection, self._templates, migration, question)
+                    apart.begin()
+                    for name, kpi in migration.kpis.items():
+                        if migration.contract.kpis[name].batch.events != model:
+                            continue
+                        relations.stream_events(question, kpi)
+                        if folded is not None:
+                            refuse_other_events(connection, kpi, folded.by)
+                        recomputed = rows_of(kpi) if folded is not None else f"({relations.fold(kpi)})"
+                        one = KpiComparison(connection, self._templates, migration, kpi, question, recomputed)
+                        one.compare()
+                        one.follow(model, relations)
+                        rows, events = one.keep(work)
+                        losses = arrived.losses(kpi)
+                        kpis[name] = one.found(store.keep_file(rows), store.keep_file(events), losses)
+                        apart.told(name)
+                    relations.stream_events(question)
+                    hidden += apart.found(model, relations)
+                late_of_days, advice = arrived.late_of_days(), arrived.advice()
         return Compared(
             {name: kpis[name] for name in migration.kpis},
             tuple(hidden),
@@ -124,35 +124,32 @@ class DuckDBComparison:
         found: dict[str, ComparedKpi] = {}
         with self._session() as (connection, work), self._warehouse.attached(connection):
             relations = Relations(connection, migration)
-            relations.lake(question.files, question.offsets, {})
+            relations.lake(question.files, question.offsets, {}, days_of(migration, question))
             relations.amended(question.revision, question.amendments)
             for name, kpi in migration.kpis.items():
                 relations.stream_events(question, kpi)
-                one = KpiComparison(connection, self._templates, migration, kpi, question)
+                one = KpiComparison(
+                    connection, self._templates, migration, kpi, question, f"({relations.fold(kpi)})"
+                )
                 one.restore(kept[name]["rows"], kept[name]["events"], bool(question.files.silver_of_days))
                 rows, events = one.keep(work)
                 found[name] = one.found(_digest(rows), _digest(events))
         return found
 
     @contextmanager
-    def _folded(
-        self, migration: Migration, question: Question
-    ) -> Iterator[tuple[Folded | None, Callable[[], None]]]:
-        """Yield side r as another engine has folded it, and what drops its tables once they were copied.
-
-        None when DuckDB folds it itself.
-        """
+    def _folded(self, migration: Migration, question: Question) -> Iterator[Folded | None]:
+        """Yield side r as another engine has folded it; None when DuckDB folds it itself."""
         wanted = migration.contract.reconcile.engine
         if wanted == "duckdb":
-            yield None, lambda: None
+            yield None
             return
         if wanted not in self._folds:
             raise Permanent(
                 f"reconcile.engine is {wanted}, but only {', '.join(['duckdb', *self._folds])} is known here;"
                 " set it to one of them"
             )
-        with ExitStack() as held:
-            yield held.enter_context(self._folds[wanted].folded(migration, question)), held.close
+        with self._folds[wanted].folded(migration, question) as folded:
+            yield folded
 
     @contextmanager
     def _session(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:

@@ -3,13 +3,16 @@
 # ruff: noqa: S608  every identifier and value in this SQL is quoted by domain/rendering.py
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import duckdb
 
-from slipway.adapters.comparison.relations import Relations, event_columns, version_columns
-from slipway.adapters.comparison.templates import Templates, quoted_all, version_of, zone_of
+from slipway.adapters.comparison.batch_events import local_midnight
+from slipway.adapters.comparison.event_columns import event_columns, version_columns
+from slipway.adapters.comparison.relations import Relations
+from slipway.adapters.comparison.templates import Templates, quoted_all, version_of
 from slipway.domain.accounting import Hidden, compared_columns
 from slipway.domain.contract import Migration
 from slipway.domain.rendering import quoted, text_literal
@@ -53,24 +56,42 @@ class HiddenEvents:
             "columns": quoted_all(columns),
             "version": version_of(self._migration),
         }
-        self._connection.execute(
-            self._templates.render(
-                "suspects",
-                **context,
-                time=quoted(self._migration.contract.events.time, "duckdb"),
-                zone=zone_of(self._migration),
-                days=[f"DATE '{day}'" for day in days],
-            )
-        )
+        self._unlike(model, days, relations, context)
+        self._connection.execute(self._templates.render("suspects"))
         if self._connection.execute("SELECT count(*) FROM suspects").fetchone() == (0,):
             return []
-        relations.follow_batch_events(model)
+        relations.follow(model, self._question)
         uses = {
             text_literal(name): [columns.index(used) for used in compared_columns(self._migration, kpi)]
             for name, kpi in self._migration.kpis.items()
         }
         rows = self._connection.execute(self._templates.render("hidden", **context, uses=uses)).fetchall()
         return [Hidden(model, day, kind, int(events), tuple(ids)) for day, kind, events, ids in rows]
+
+    def _unlike(
+        self, model: str, days: Sequence[date], relations: Relations, context: Mapping[str, Any]
+    ) -> None:
+        """Make `unlike`, day by day: memory holds the events of one day, however many days there are."""
+        self._connection.execute(
+            "CREATE OR REPLACE TEMP TABLE unlike"
+            " (id VARCHAR, content UBIGINT, day DATE, in_batch BIGINT, in_stream BIGINT)"
+        )
+        hold = len(days) > 1
+        (relations.batch.hold if hold else relations.batch.show)(model, days[0], days[-1])
+        for day in days:
+            begin, end = (local_midnight(self._migration, day + timedelta(days=n)) for n in (0, 1))
+            self._connection.execute(
+                self._templates.render(
+                    "unlike",
+                    **context,
+                    time=quoted(self._migration.contract.events.time, "duckdb"),
+                    day=f"DATE '{day}'",
+                    begin=f"TIMESTAMPTZ '{begin.isoformat()}'",
+                    end=f"TIMESTAMPTZ '{end.isoformat()}'",
+                )
+            )
+        if hold:
+            relations.batch.let_go()
 
     def _days(self) -> Sequence[date]:
         first, last = self._question.first, self._question.closed_through

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 
 import duckdb
 
+from slipway.adapters.comparison.event_scan import Source
+from slipway.adapters.comparison.relations import Relations
 from slipway.adapters.comparison.templates import KpiTemplates, Templates, compared_rows
 from slipway.adapters.comparison.waived import cover
 from slipway.domain.accounting import (
@@ -24,6 +26,7 @@ from slipway.domain.accounting import (
     Loss,
     Number,
 )
+from slipway.domain.closing import opening_day
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cause, Digest
 from slipway.domain.instants import local_text
@@ -36,9 +39,9 @@ LISTED = 200
 
 
 class KpiComparison:
-    """Steps to take in order: compare, follow (with `batch_events_of_all_days` made), keep, found.
+    """Steps to take in order: compare, follow, keep, found.
 
-    recomputed: relation of the rows that are side r, when another engine has folded the stream's events.
+    recomputed: relation of the rows that are side r, the fold of the stream's events.
     """
 
     def __init__(
@@ -48,32 +51,44 @@ class KpiComparison:
         migration: Migration,
         kpi: CompiledKpi,
         question: Question,
-        recomputed: str | None = None,
+        recomputed: str,
     ) -> None:
         self._connection = connection
         self._migration = migration
         self._kpi = kpi
         self._question = question
-        self._recomputed = recomputed or f"({kpi.fold('duckdb', 'stream_events')})"
+        self._recomputed = recomputed
         self._sql: KpiTemplates = templates.for_kpi(migration, kpi)
-        self._compared = compared_rows(migration, kpi, question.first, question.last)
+        self._compared = compared_rows(migration, kpi, question.first, question.last, question.whole)
 
     def compare(self) -> None:
-        """Put the four sides next to each other and pick the ids of the cells that differ."""
+        """Put what batch says, the fold of silver and what the stream says next to each other."""
         relations = {
             "b": quoted(f"batch_rows__{self._kpi.name}", "duckdb"),
-            "e": f"({self._kpi.fold('duckdb', 'batch_events')})",
             "r": self._recomputed,
             "s": quoted(f"stream_rows__{self._kpi.name}", "duckdb"),
         }
         self._connection.execute(self._sql("sides", sides=relations, compared=self._compared))
         self._connection.execute(self._sql("cells", close_from=self._question.close_from))
-        self._connection.execute(self._sql("pick_events"))
 
-    def follow(self, key: str) -> None:
-        """Find out where every picked event went. key: expression of a batch event's Kafka key."""
+    def follow(self, model: str, relations: Relations) -> None:
+        """Pick the events of the cells that differ, and find out where every one of them went.
+
+        Only these cells are folded from the batch's events: where all agree, nobody needs to know.
+        """
+        keys = [part.name for part in self._sql.grain]
+        sides: list[str] = []
+        if span := self._differing_days():
+            sides = relations.pick(self._kpi, model, span, keys)
+        self._connection.execute(self._sql("pick_events", sides=sides))
+        relations.follow(model, self._question)
+        if sides:
+            events = relations.scan.fold(self._kpi, [Source("batch_events_of_all_days")])
+            self._connection.execute(self._sql("batch_side", relation=f"({events})", compared=self._compared))
+            self._connection.execute(self._sql("cells", close_from=self._question.close_from))
         # A script's parameters belong to its last statement only, so instants stand in the SQL as literals.
         through = f"TIMESTAMPTZ '{self._question.batch_through.isoformat()}'"
+        key = relations.batch.key_expression(model)
         self._connection.execute(self._sql("follow_events", key=key, batch_through=through))
 
     def restore(self, rows: Path, events: Path, fold_again: bool) -> None:
@@ -182,6 +197,11 @@ class KpiComparison:
             for row in self._rows("examples", most=LISTED)
         )
 
+    def _differing_days(self) -> tuple[date, date] | None:
+        """Return the first and last business day of the cells that differ; None when all agree."""
+        [found] = self._connection.execute("SELECT min(day), max(day) FROM differing").fetchall()
+        return None if found[0] is None else (opening_day(self._kpi.time, found[0]), found[1])
+
     def _rows(self, template: str, **context: Any) -> list[tuple[Any, ...]]:
         closed = f"DATE '{self._question.closed_through}'"
         return self._connection.execute(self._sql(template, closed_through=closed, **context)).fetchall()
@@ -200,7 +220,9 @@ class KpiComparison:
 
     def _cell(self, row: tuple[Any, ...]) -> Mapping[str, str | None]:
         return {
-            part.name: local_text(value, self._migration.zone) if part.type == "timestamp" and value else value
+            part.name: local_text(value, self._migration.zone)
+            if part.type == "timestamp" and value
+            else value
             for part, value in zip(self._kpi.grain, row, strict=False)
         }
 

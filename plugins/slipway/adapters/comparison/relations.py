@@ -4,52 +4,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
 from urllib.parse import urlparse
 
 import duckdb
 
-from slipway.adapters.comparison.counting_events import counting_events
+from slipway.adapters.comparison.batch_events import BatchEvents, local_midnight
+from slipway.adapters.comparison.counting_events import Counting
+from slipway.adapters.comparison.event_columns import Types, event_columns, version_columns
+from slipway.adapters.comparison.event_scan import EventScan, Source
 from slipway.adapters.comparison.folds import Folded, copy_rows
 from slipway.domain import names
-from slipway.domain.accounting import column_type, compared_columns
+from slipway.domain.accounting import column_type
 from slipway.domain.closing import is_coarse, opening_day, reach
 from slipway.domain.contract import Migration
 from slipway.domain.measures import CompiledKpi
 from slipway.domain.rendering import quoted, sql_type, text_literal
-from slipway.errors import Permanent, SlipwayError
+from slipway.errors import Permanent
 from slipway.ports import LakeFiles, Question
 
 log = logging.getLogger(__name__)
 
-Types = Mapping[str, str]
-
-_KEY_TYPES = ("string", "int", "long", "boolean")
-"""Types whose JSON is the same wherever it is written."""
-
 _PLACE: Types = {"kafka_partition": "int", "kafka_offset": "long", "arrived_at": "timestamp"}
-_DDL: Types = {
-    "int": "INTEGER",
-    "long": "BIGINT",
-    "timestamp": "TIMESTAMPTZ",
-    "string": "VARCHAR",
-    "date": "DATE",
-}
-
-
-def event_columns(migration: Migration) -> Types:
-    """Return the columns of events that any KPI compares, their identity and version, with their types."""
-    wanted = {migration.contract.events.id, *version_columns(migration)}
-    for kpi in migration.kpis.values():
-        wanted.update(compared_columns(migration, kpi))
-    return {name: column_type(migration, name) for name in sorted(wanted)}
-
-
-def version_columns(migration: Migration) -> tuple[str, ...]:
-    """Return the field that orders the versions of an event, if the contract keeps the latest."""
-    version = migration.contract.events.version
-    return (version,) if version else ()
 
 
 class Relations:
@@ -61,11 +39,22 @@ class Relations:
         self._events = event_columns(migration)
         self._id = quoted(migration.contract.events.id, "duckdb")
         self._counted_for: str | None = None
+        self._counting: Counting | None = None
+        self._silver: list[Source] = [Source("silver_of_days")]
+        self.batch = BatchEvents(connection, migration)
+        self.scan = EventScan(connection, migration)
 
-    def lake(self, files: LakeFiles, offsets: Mapping[int, int], earliest: Mapping[int, int]) -> None:
+    def lake(
+        self,
+        files: LakeFiles,
+        offsets: Mapping[int, int],
+        earliest: Mapping[int, int],
+        days: tuple[date, date] | None = None,
+    ) -> None:
         """Make views of the lake's tables below the end offsets, and `ends`, the cut itself.
 
-        base of a partition: its first record that bronze holds or the topic still has.
+        base of a partition: its first record that bronze holds or the topic still has. days: business days to
+        compare, both included; bronze is then not read for the bases, which are those of `earliest`.
         """
         connection = self._connection
         connection.execute(
@@ -82,9 +71,11 @@ class Relations:
         self._parquet("bronze", files.bronze, bronze)
         self._replayed(files.bronze)
         self._parquet("silver", files.silver, event)
-        self._parquet("silver_of_days", files.silver_of_days, event)
+        self._silver_of_days(files, offsets, event, days)
         self._parquet("late", files.late, event)
         self._parquet("rejected", files.rejected, rejected)
+        if days is not None:
+            return
         connection.execute(
             "UPDATE ends SET base = least(ends.base, b.first) FROM"
             " (SELECT kafka_partition, min(kafka_offset) AS first FROM bronze GROUP BY kafka_partition) AS b"
@@ -136,86 +127,69 @@ class Relations:
             return
         self._counted_for = unit
         taken = "amended" if unit == "day" else f"(SELECT * FROM amended WHERE {unit})"
-        columns = [*self._quoted(), *_PLACE]
-        days = reach(self._migration, question.first), question.last
         versions = version_columns(self._migration)
-        version = quoted(versions[0], "duckdb") if versions else None
-        for statement in counting_events(columns, self._id, version, taken, days):
+        self._counting = Counting(
+            columns=[*self._quoted(), *_PLACE],
+            identity=self._id,
+            version=quoted(versions[0], "duckdb") if versions else None,
+            silver=self._silver,
+            taken=taken if question.amendments else None,
+            days=days_of(self._migration, question),
+        )
+        for statement in self._counting.statements():
             self._connection.execute(statement)
 
-    def warehouse(self, question: Question, folded: Folded | None = None) -> None:
-        """Copy the days' rows of all KPIs and their events out of the warehouse, in one transaction of it."""
+    def fold(self, kpi: CompiledKpi) -> str:
+        """Return the query that folds a KPI from the stream's events of the days."""
+        return self.scan.fold(kpi, self._counted.sources())
+
+    def pick(self, kpi: CompiledKpi, model: str, days: tuple[date, date], keys: Sequence[str]) -> list[str]:
+        """Return queries of the two sides' events of the days: id, and the cell under the names in keys."""
+        source, wanted = self.batch.of(model, *days), [f"{self._id} AS id"]
+        begin, end = (local_midnight(self._migration, day) for day in (days[0], days[1] + timedelta(days=1)))
+        time = quoted(self._migration.contract.events.time, "duckdb")
+        within = f"{time} >= TIMESTAMPTZ '{begin.isoformat()}' AND {time} < TIMESTAMPTZ '{end.isoformat()}'"
+        stream = [
+            Source(f"(SELECT * FROM {one.relation} WHERE {within})", one.dated)
+            for one in self._counted.sources()
+        ]
+        return [self.scan.keyed(kpi, sources, wanted, keys) for sources in ([source], stream)]
+
+    def follow(self, model: str, question: Question) -> None:
+        """Make `batch_events_of_all_days` and `stream_events_of_all_days`: those of the ids in `picked`."""
+        self.batch.follow(model, *days_of(self._migration, question))
+        for statement in self._counted.follow():
+            self._connection.execute(statement)
+
+    @contextmanager
+    def warehouse(self, question: Question, folded: Folded | None = None) -> Iterator[None]:
+        """Copy the days' rows of all KPIs, and keep the transaction in which their events can be read."""
         self._connection.execute("BEGIN TRANSACTION")
         try:
-            self.amended(question.revision, question.amendments)
-            for kpi in self._migration.kpis.values():
-                self._kpi_rows(kpi, question)
-                if folded is not None:
-                    copy_rows(self._connection, kpi, folded)
-            for model in sorted({kpi.batch.events for kpi in self._migration.contract.kpis.values()}):
-                self._batch_events(model, question)
-        except duckdb.CatalogException as error:
-            self._roll_back()
-            raise Permanent(
-                f"a table to compare is not in the warehouse: {error};"
-                " run provision, deploy and baseline first"
-            ) from error
-        except (duckdb.Error, SlipwayError):
+            try:
+                self.amended(question.revision, question.amendments)
+                for kpi in self._migration.kpis.values():
+                    self._kpi_rows(kpi, question)
+                    if folded is not None:
+                        copy_rows(self._connection, kpi, folded)
+                for model in sorted({kpi.batch.events for kpi in self._migration.contract.kpis.values()}):
+                    self.batch.show(model, *days_of(self._migration, question))
+            except duckdb.CatalogException as error:
+                raise Permanent(
+                    f"a table to compare is not in the warehouse: {error};"
+                    " run provision, deploy and baseline first"
+                ) from error
+            yield
+        except BaseException:
             self._roll_back()
             raise
         self._connection.execute("COMMIT")
 
-    def choose_batch_events(self, model: str) -> None:
-        """Point `batch_events` at one model's events of the days."""
-        days = quoted(f"batch_events__{model}", "duckdb")
-        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW batch_events AS SELECT * FROM {days}")
-
-    def follow_batch_events(self, model: str) -> None:
-        """Make `batch_events_of_all_days`: the days' events, and those of ids in `picked` that lie elsewhere.
-
-        The whole table is read only when an id of a differing cell has no batch event in the days.
-        """
-        unresolved = f"SELECT id FROM picked AS p ANTI JOIN batch_events AS b ON p.id = b.{self._id}"
-        relation = "SELECT * FROM batch_events"
-        if self._connection.execute(f"SELECT count(*) FROM ({unresolved})").fetchone() != (0,):
-            whole = f"warehouse.batch.{quoted(model, 'duckdb')}"
-            relation += (
-                f" UNION ALL SELECT {', '.join(self._typed(self.batch_columns(model)))} FROM {whole} AS w"
-                f" SEMI JOIN ({unresolved}) AS u ON w.{self._id} = u.id"
-            )
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE batch_events_of_all_days AS {relation}")
-
-    def batch_columns(self, model: str) -> Types:
-        """Return the columns to read of a batch event model; Permanent names those that it lacks."""
-        described = self._connection.execute(f"DESCRIBE warehouse.batch.{quoted(model, 'duckdb')}").fetchall()
-        present = {str(row[0]) for row in described}
-        lacking = sorted(set(self._events) - present)
-        if lacking:
-            raise Permanent(
-                f"batch.{model} has no column {', '.join(lacking)}; it must expose the identity, the time,"
-                " the version (with keep: latest) and every field that a KPI uses, dimension fields as"
-                " <dimension>__<field>"
-            )
-        keys = {key: column_type(self._migration, key) for key in self.key_columns() if key in present}
-        return {**self._events, **keys}
-
-    def key_columns(self) -> tuple[str, ...]:
-        """Return the fields that make up the Kafka key, when its text can be made here; else nothing."""
-        key = self._migration.contract.events.key
-        return key if all(column_type(self._migration, name) in _KEY_TYPES for name in key) else ()
-
-    def key_expression(self, model: str) -> str:
-        """Return the expression of a batch event's Kafka key, NULL when the model does not expose it.
-
-        It is written as domain/record_key.py writes it: one text as it is, anything else as a JSON array.
-        """
-        key = self.key_columns()
-        if not key or set(key) - set(self.batch_columns(model)):
-            return "CAST(NULL AS VARCHAR)"
-        columns = ", ".join(quoted(name, "duckdb") for name in key)
-        if len(key) == 1 and column_type(self._migration, key[0]) == "string":
-            return columns
-        return f"CAST(json_array({columns}) AS VARCHAR)"
+    @property
+    def _counted(self) -> Counting:
+        if self._counting is None:
+            raise RuntimeError("stream_events says first which events count")
+        return self._counting
 
     def _roll_back(self) -> None:
         try:
@@ -233,8 +207,8 @@ class Relations:
         if kpi.time.type == "date":
             within = f"{column} BETWEEN DATE '{opened}' AND DATE '{question.last}'"
         else:
-            begin = _local_midnight(self._migration, opened)
-            end = _local_midnight(self._migration, question.last + timedelta(days=1))
+            begin = local_midnight(self._migration, opened)
+            end = local_midnight(self._migration, question.last + timedelta(days=1))
             within = f"{column} >= TIMESTAMPTZ '{begin.isoformat()}'"
             within += f" AND {column} < TIMESTAMPTZ '{end.isoformat()}'"
         for target, source in (
@@ -246,26 +220,41 @@ class Relations:
                 f" WHERE {within}"
             )
 
-    def _batch_events(self, model: str, question: Question) -> None:
-        time_column = quoted(self._migration.contract.events.time, "duckdb")
-        begin = _local_midnight(self._migration, reach(self._migration, question.first))
-        end = _local_midnight(self._migration, question.last + timedelta(days=1))
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {quoted(f'batch_events__{model}', 'duckdb')} AS"
-            f" SELECT {', '.join(self._typed(self.batch_columns(model)))}"
-            f" FROM warehouse.batch.{quoted(model, 'duckdb')}"
-            f" WHERE {time_column} >= TIMESTAMPTZ '{begin.isoformat()}'"
-            f" AND {time_column} < TIMESTAMPTZ '{end.isoformat()}'"
-        )
+    def _silver_of_days(
+        self,
+        files: LakeFiles,
+        offsets: Mapping[int, int],
+        columns: Types,
+        days: tuple[date, date] | None,
+    ) -> None:
+        """Make the view `silver_of_days`, and `silver_of_other_days`; both are empty without their files."""
+        others = sorted(set(files.silver) - set(files.silver_of_days))
+        self._parquet("silver_of_other_days", others, columns)
+        if days is not None:
+            self.scan.look_up(*days)
+        if days is None or not files.silver_of_days:
+            self._parquet("silver_of_days", files.silver_of_days, columns)
+            return
+        self._silver = []
+        for n, found in enumerate(self.scan.prove([*map(plain_path, files.silver_of_days)], offsets, *days)):
+            name = f"silver_of_days_{n}"
+            self._parquet(name, found.files, columns, found.below)
+            self._silver.append(Source(name, found.dated))
+        union = " UNION ALL ".join(f"SELECT * FROM {source.relation}" for source in self._silver)
+        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW silver_of_days AS {union}")
 
-    def _parquet(self, name: str, files: Sequence[str], columns: Types) -> None:
+    def _parquet(self, name: str, files: Sequence[str], columns: Types, below: bool = False) -> None:
+        """Make a view of files. below: all their rows lie below the cut, and are not held against it."""
         if files:
-            listed = ", ".join(text_literal(_path(file)) for file in files)
+            listed = ", ".join(text_literal(plain_path(file)) for file in files)
             relation = f"read_parquet([{listed}], hive_partitioning = false)"
             chosen = ", ".join(f"t.{quoted(column, 'duckdb')}" for column in columns)
+            cut = (
+                " JOIN ends AS e ON t.kafka_partition = e.kafka_partition AND t.kafka_offset < e.next_offset"
+            )
             self._connection.execute(
-                f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {chosen} FROM {relation} AS t JOIN ends AS e"
-                " ON t.kafka_partition = e.kafka_partition AND t.kafka_offset < e.next_offset"
+                f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {chosen} FROM {relation} AS t"
+                f"{'' if below else cut}"
             )
             return
         empty = ", ".join(
@@ -278,7 +267,7 @@ class Relations:
         """Make the view `replayed`: places of records that were dead letters before."""
         places = "SELECT NULL::INTEGER AS kafka_partition, NULL::BIGINT AS kafka_offset WHERE FALSE"
         if files:
-            listed = ", ".join(text_literal(_path(file)) for file in files)
+            listed = ", ".join(text_literal(plain_path(file)) for file in files)
             places = (
                 "SELECT t.kafka_partition, t.kafka_offset"
                 f" FROM read_parquet([{listed}], hive_partitioning = false) AS t JOIN ends AS e"
@@ -290,14 +279,12 @@ class Relations:
     def _quoted(self) -> list[str]:
         return [quoted(name, "duckdb") for name in self._events]
 
-    def _typed(self, columns: Types) -> Iterable[str]:
-        for name, kind in columns.items():
-            yield f"CAST({quoted(name, 'duckdb')} AS {sql_type(kind, 'duckdb')}) AS {quoted(name, 'duckdb')}"
+
+def days_of(migration: Migration, question: Question) -> tuple[date, date]:
+    """Return the first and last business day whose events a comparison needs."""
+    return reach(migration, question.first), question.last
 
 
-def _local_midnight(migration: Migration, day: date) -> datetime:
-    return datetime.combine(day, time(0), tzinfo=migration.zone)
-
-
-def _path(file: str) -> str:
+def plain_path(file: str) -> str:
+    """Return a file of the lake as DuckDB opens it."""
     return urlparse(file).path if file.startswith("file:") else file
