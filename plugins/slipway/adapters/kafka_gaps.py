@@ -87,9 +87,9 @@ def _records(consumer: Consumer, seconds: float) -> Iterator[tuple[int, bool]]:
         for message in consumer.consume(_AT_ONCE, _POLL_SECONDS):
             error = message.error()
             if error is None:
-                yield message.offset(), True
+                yield int(message.offset() or 0), True
             elif error.code() == KafkaError._PARTITION_EOF:
-                yield message.offset(), False
+                yield int(message.offset() or 0), False
             else:
                 raise KafkaException(error)
             deadline = time.monotonic() + seconds
