@@ -551,6 +551,7 @@ class Question:
 
     snapshots: those of the cut, by table, for an engine that reads the tables themselves.
     row_by_row: closed days whose events are compared one by one, for differences that cancel; None: all.
+    whole: leave out rows that close later than this day; None: they are shown as open.
     waivers: those that stand; waiver_at_most: what all of them may accept on a day, as a share of batch.
     close_from: share of a cell's tolerance from which on a difference is told though it passes.
     """
@@ -565,6 +566,7 @@ class Question:
     amendments: tuple[int, ...]
     snapshots: Mapping[str, int] = field(default_factory=dict)
     row_by_row: tuple[date, ...] | None = None
+    whole: date | None = None
     waivers: tuple[Waiver, ...] = ()
     waiver_at_most: Decimal = Decimal(1)
     close_from: Decimal = Decimal(1)

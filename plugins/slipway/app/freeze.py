@@ -13,6 +13,8 @@ from slipway.domain.accounting import Counted
 from slipway.domain.closing import reach
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cut
+from slipway.domain.periods import Period
+from slipway.domain.window import spoken
 from slipway.errors import Permanent, SlipwayError
 from slipway.ports import BatchRun, LakeFiles, World
 
@@ -73,7 +75,8 @@ class Frozen:
     """A cut and what was counted at it.
 
     incomplete: what was still missing when the patience was over; batch: what is wrong with the baseline;
-    both empty when all is well. closed_through: last business day to judge; first: first day to compare.
+    both empty when all is well. closed_through: last business day to judge; first: first day to compare;
+    last: the last one shown. period: of a close run; still_open: why it can't be closed yet, in words.
     """
 
     cut: Cut
@@ -83,6 +86,9 @@ class Frozen:
     batch: str
     first: date
     closed_through: date | None
+    last: date
+    period: Period | None = None
+    still_open: str = ""
 
 
 def aim(migration: Migration, as_of: datetime, world: World) -> Target:
@@ -122,10 +128,12 @@ def freeze(
     world: World,
     patience: timedelta,
     wait: Callable[[float], None] = time.sleep,
+    period: Period | None = None,
 ) -> Frozen:
     """Take the cut, waiting for the lake as long as the patience lasts.
 
     A cut that stays incomplete is returned as such: the night is then INCONCLUSIVE, whatever it shows.
+    period: compare its days, all of them or none, in place of those that a night looks back on.
     """
     deadline = world.clock.now() + patience
     while True:
@@ -139,7 +147,7 @@ def freeze(
             break
         _hurry(migration, target.revision, world)
         wait(LOOK_AGAIN_SECONDS)
-    return _take(migration, target, snapshots, counted, lacking, world)
+    return _take(migration, target, snapshots, counted, lacking, world, period)
 
 
 def _take(
@@ -149,6 +157,7 @@ def _take(
     counted: Counted,
     lacking: Missing,
     world: World,
+    period: Period | None,
 ) -> Frozen:
     run = world.facts.batch_run(migration.name)
     progress = _progress(migration, target, counted, world)
@@ -159,6 +168,14 @@ def _take(
     newest = closed_through or parity.from_day
     first = max(parity.from_day, newest - timedelta(days=parity.reconcile_back.days - 1))
     last = migration.business_day(target.as_of)
+    batch = _wrong_with(run, seen_through, closed_through)
+    still_open = ""
+    if period is not None:
+        # Days after the period may lag behind as they like.
+        batch = _wrong_with(run, None, None)
+        still_open = _still_open(period, seen_through, closed_through)
+        first, last = period.first, period.last
+        closed_through = None if still_open else period.last
     opened = reach(migration, first)
     days = [opened + timedelta(days=n) for n in range((last - opened).days + 1)]
     return Frozen(
@@ -176,9 +193,12 @@ def _take(
         counted=counted,
         files=files_of(migration, target.revision, snapshots, world, days),
         incomplete="" if lacking.nothing else str(lacking),
-        batch=_wrong_with(run, seen_through, closed_through),
+        batch=batch,
         first=first,
         closed_through=closed_through,
+        last=last,
+        period=period,
+        still_open=still_open,
     )
 
 
@@ -193,6 +213,16 @@ def _wrong_with(run: BatchRun | None, seen: date | None, closed: date | None) ->
             f" {seen}; a day stays open until both have"
         )
     return ""
+
+
+def _still_open(period: Period, seen: date | None, closed: date | None) -> str:
+    """Return which day of a period has not closed on both sides, and on which; empty when all have."""
+    if closed is not None and closed >= period.last:
+        return ""
+    day = period.first if closed is None else max(period.first, closed + timedelta(days=1))
+    if seen is not None and seen >= day:
+        return f"{spoken(day)} is still open on the batch side, which has not loaded all of it"
+    return f"{spoken(day)} is still open: late records of it are still accepted, or were not read yet"
 
 
 def _progress(migration: Migration, target: Target, counted: Counted, world: World) -> datetime:

@@ -10,19 +10,23 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from slipway.app import freeze as freezing
+from slipway.app import restate
 from slipway.app.before import Before, before, row_by_row
 from slipway.app.freeze import Frozen, Target
+from slipway.app.restate import Restated
 from slipway.domain import document as evidence_document
 from slipway.domain.accounting import Compared
 from slipway.domain.closing import closing_days, next_closing_day
 from slipway.domain.contract import Migration
-from slipway.domain.evidence import Verdict, canonical
-from slipway.domain.judging import Night, day_verdicts, days_of_all, hidden_days, judge
+from slipway.domain.evidence import Digest, Verdict, canonical
+from slipway.domain.judging import day_verdicts, days_of_all, hidden_days, judge
 from slipway.domain.masking import Masking
+from slipway.domain.night import Night
 from slipway.domain.night_log import summary
+from slipway.domain.periods import Period
 from slipway.domain.revalidation import earlier
 from slipway.domain.waivers import Waiver
-from slipway.domain.window import Closing, observed
+from slipway.domain.window import NO_WINDOW, Closing, observed
 from slipway.ports import Actor, Checked, Question, Reconciliation, World
 
 __all__ = ["question_of", "reconcile", "summary"]
@@ -36,28 +40,32 @@ def reconcile(
     target: Target | None = None,
     patience: timedelta = timedelta(minutes=5),
     wait: Callable[[float], None] = time.sleep,
+    period: Period | None = None,
 ) -> Reconciliation:
     """Reconcile one migration as of an instant and record what came out, whatever it is.
 
     target: a cut that was aimed at, and perhaps waited for, by an earlier task. Amendments and switches are
-    kept out while the two sides are read.
+    kept out while the two sides are read. period: compare its days alone, for people to close it; such a run
+    is no night, and no gate looks at it.
     """
     aimed = target or freezing.aim(migration, as_of, world)
     with world.ledger.lock(migration.name):
-        frozen = freezing.freeze(migration, aimed, world, patience, wait)
-        prior = before(migration, frozen.cut.as_of, world)
+        frozen = freezing.freeze(migration, aimed, world, patience, wait, period)
+        prior = before(migration, frozen.cut.as_of, world) if period is None else None
         waivers = standing_waivers(migration, world)
-        days = row_by_row(migration, frozen, prior, world)
+        days = row_by_row(migration, frozen, prior, world) if period is None else period.days
         compared = _compare(migration, frozen, days, waivers, world)
         checked = _check(migration, frozen, compared, world)
-        document = _document(migration, frozen, compared, checked, _Asked(prior, waivers, days), world)
+        restated = restate.look(migration, frozen, compared, world)
+        asked = _Asked(prior, waivers, days, restated)
+        document = _document(migration, frozen, compared, checked, asked, world)
         digest = world.evidence.put(document)
         for table, snapshot in sorted(frozen.cut.snapshots.items()):
-            world.lake.tag(table, snapshot, f"evidence-{digest[:16]}")
+            world.lake.tag(table, snapshot, _tag(digest, period))
         plain = json.loads(canonical(document))
         report = world.reports.write(plain, digest, _context(migration, frozen, checked, world, by))
         window = plain["window"]
-        return world.ledger.record_reconciliation(
+        recorded = world.ledger.record_reconciliation(
             Reconciliation(
                 id=0,
                 migration=migration.name,
@@ -76,10 +84,21 @@ def reconcile(
                 ),
                 report=report,
                 at=world.clock.now(),
+                period=period.name if period else None,
+                dbt_run=frozen.cut.dbt_run,
             ),
             document,
             by,
+            restated.new,
         )
+        if moved := restate.incident(migration.name, restated):
+            world.ledger.incident(migration.name, "error", moved, by)
+        return recorded
+
+
+def _tag(digest: Digest, period: Period | None) -> str:
+    """Return the name that keeps a snapshot: maintenance lets go of a night's one day, of a close's never."""
+    return f"close-{period.name}-{digest[:16]}" if period else f"evidence-{digest[:16]}"
 
 
 def question_of(
@@ -96,7 +115,7 @@ def question_of(
         files=frozen.files,
         first=frozen.first,
         closed_through=closed_through,
-        last=migration.business_day(frozen.cut.as_of),
+        last=frozen.last,
         batch_through=frozen.cut.batch_through,
         amendments=frozen.cut.amendments,
         snapshots=frozen.cut.snapshots,
@@ -104,6 +123,7 @@ def question_of(
         waivers=waivers,
         waiver_at_most=migration.contract.gates.waiver_at_most,
         close_from=migration.contract.reconcile.warn.tolerance_used,
+        whole=frozen.last if frozen.period else None,
     )
 
 
@@ -142,11 +162,12 @@ def _check(migration: Migration, frozen: Frozen, compared: Compared | None, worl
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a night was given beside its cut. days: those compared row by row."""
+    """What a night was given beside its cut. days: those compared row by row; restated: of closed periods."""
 
     prior: Before | None
     waivers: tuple[Waiver, ...]
     days: tuple[date, ...]
+    restated: Restated
 
 
 def _document(
@@ -177,6 +198,7 @@ def _document(
             broken_cells=_broken_cells(migration, compared),
             earlier=earlier(asked.prior.digest, asked.prior.document) if asked.prior else None,
             reconcile=migration.contract.reconcile,
+            more=restate.findings(migration.name, frozen, asked.restated),
         )
     )
     kpis = compared.kpis if compared else {}
@@ -211,7 +233,10 @@ def _document(
             ],
             verdict=verdict,
             findings=findings,
-            window=window,
+            window=window if frozen.period is None else NO_WINDOW,
+            last=frozen.last,
+            period=frozen.period,
+            restatements=asked.restated.standing,
             row_by_row=asked.days,
             hidden_days=cancels,
             waivers=asked.waivers,

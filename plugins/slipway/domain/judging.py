@@ -10,7 +10,7 @@ from slipway.domain.accounting import Compared, ComparedKpi, DayTotal, Hidden
 from slipway.domain.closing import closing_day
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Verdict
-from slipway.domain.night import Finding, Night
+from slipway.domain.night import PERIOD_OPEN, Finding, Night
 from slipway.domain.plurals import counted
 from slipway.domain.window import spoken
 
@@ -96,6 +96,7 @@ def judge(night: Night) -> tuple[Verdict, tuple[Finding, ...]]:
         *remarks.of_thresholds(night),
         *remarks.of_checks(night),
         *remarks.of_waivers(night),
+        *night.more,
     ]
     findings.sort(key=lambda finding: (_WORST_FIRST.index(finding.verdict), not finding.warns))
     return worst([Verdict.PASS, *(finding.verdict for finding in findings)]), tuple(findings)
@@ -169,6 +170,8 @@ def _of_the_records(night: Night) -> Iterable[Finding]:
 
 
 def _of_the_comparison(night: Night) -> Iterable[Finding]:
+    if any(finding.code == PERIOD_OPEN for finding in night.more):
+        return
     if night.compared is None or not any(kpi.days for kpi in night.compared.kpis.values()):
         yield Finding(
             "nothing_compared",

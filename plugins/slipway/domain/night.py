@@ -11,6 +11,9 @@ from slipway.domain.contract_judging import Reconcile
 from slipway.domain.evidence import Verdict
 from slipway.domain.revalidation import Earlier
 
+PERIOD_OPEN = "period_open"
+"""Code of the finding that a day of a close run's period is still open, so that nothing was compared."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -39,6 +42,7 @@ class Night:
     hidden_days: by KPI, the closed days that differences which cancel make fail.
     broken_cells: by KPI, a cell whose causes don't sum to its difference, in words.
     earlier: the evidence before, None where there is none under the same parity digest.
+    more: what was found elsewhere and weighs on the verdict, too.
     """
 
     migration: str
@@ -56,3 +60,4 @@ class Night:
     broken_cells: Mapping[str, str] = field(default_factory=dict)
     earlier: Earlier | None = None
     reconcile: Reconcile = field(default_factory=Reconcile)
+    more: tuple[Finding, ...] = ()

@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from slipway.domain.evidence import Digest, canonical
+from slipway.domain.evidence import Cause, Digest, canonical
 from slipway.domain.periods import Period
 
 Value = int | Decimal | None
@@ -125,20 +125,40 @@ class AmendmentSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Walk:
+    """Causes that tonight's comparison of a KPI has found, by cell and measure, and by day and measure.
+
+    whole: every differing cell is among cells; else only the largest differences are.
+    """
+
+    cells: Mapping[tuple[bytes, str], Collection[str]]
+    days: Mapping[tuple[date, str], Collection[str]]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Circumstances:
     """What is known of a night, from which causes are told.
 
     rebuilt: the batch side was built anew since it was last looked at. amendments: that readers see.
-    engine: (kpi, day, measure) where serving is not the fold of silver tonight.
-    causes: of batch minus stream by (kpi, day, measure), where the day was compared tonight and differs.
+    walks: of the KPIs that were compared tonight.
     """
 
     revision: int
     dbt_run: str
     rebuilt: bool
     amendments: Sequence[AmendmentSeen] = ()
-    engine: Collection[tuple[str, date, str]] = ()
-    causes: Mapping[tuple[str, date, str], Sequence[str]] = field(default_factory=dict)
+    walks: Mapping[str, Walk] = field(default_factory=dict)
+
+    def causes(self, moved: Moved) -> Collection[str]:
+        """Return why batch and stream differ there tonight; none where they agree or were not compared."""
+        walk = self.walks.get(moved.kpi)
+        if walk is None:
+            return ()
+        found = walk.cells.get((canonical(moved.cell), moved.measure))
+        if found is None and not walk.whole:
+            return walk.days.get((moved.day, moved.measure), ())
+        return found or ()
 
 
 def text(value: Value) -> str | None:
@@ -180,7 +200,7 @@ def told(
 
 def cause_of(moved: Moved, closed: ClosedPeriod, seen: Circumstances) -> tuple[Reason, str]:
     """Return why a value has moved, with a sentence."""
-    place = (moved.kpi, moved.day, moved.measure)
+    causes = seen.causes(moved)
     if moved.side == "batch":
         if not seen.rebuilt:
             return Reason.UNEXPLAINED, (
@@ -188,10 +208,10 @@ def cause_of(moved: Moved, closed: ClosedPeriod, seen: Circumstances) -> tuple[R
                 f" (dbt run {seen.dbt_run})"
             )
         rebuilt = f"the batch model was rebuilt with other numbers in dbt run {seen.dbt_run}"
-        if causes := seen.causes.get(place):
-            rebuilt += f"; that day it differs from the stream by {', '.join(causes)}"
+        if causes:
+            rebuilt += f"; there it differs from the stream by {', '.join(causes).replace('_', ' ')}"
         return Reason.BASELINE, rebuilt
-    if place in seen.engine:
+    if Cause.ENGINE in causes:
         return Reason.UNEXPLAINED, "the serving table is not what its events add up to"
     changed = seen.revision != closed.close.revision
     before = frozenset[int]() if changed else closed.amendments

@@ -35,6 +35,10 @@ class Window:
         return not self.missing
 
 
+NO_WINDOW = Window(0, 0, None, None, ())
+"""Stands in evidence that is about no night, such as that of a close run; it opens no gate."""
+
+
 def observed(
     verdicts: Mapping[date, Verdict],
     closed_through: date | None,

@@ -155,14 +155,18 @@ def day_of(kpi: CompiledKpi) -> str:
     return replace(kpi.time, name=name).closes_on("duckdb")
 
 
-def compared_rows(migration: Migration, kpi: CompiledKpi, first: date, last: date) -> str:
+def compared_rows(
+    migration: Migration, kpi: CompiledKpi, first: date, last: date, whole: date | None = None
+) -> str:
     """Return the condition on a KPI's rows to be compared: they close on `first` or later, open by `last`.
 
-    Rows that open before parity.from are served by the batch side and are not compared.
+    Rows that open before parity.from are served by the batch side and are not compared. whole: nor are those
+    that close later than this day.
     """
     opens, closes = kpi.time.opens_on("duckdb"), kpi.time.closes_on("duckdb")
     served = f"{opens} >= DATE '{migration.contract.parity.from_day}'"
-    return f"{served} AND {closes} >= DATE '{first}' AND {opens} <= DATE '{last}'"
+    until = f" AND {closes} <= DATE '{whole}'" if whole else ""
+    return f"{served} AND {closes} >= DATE '{first}' AND {opens} <= DATE '{last}'{until}"
 
 
 def version_of(migration: Migration) -> str | None:
