@@ -14,7 +14,10 @@ from slipway.errors import Permanent
 from slipway.orchestration.params import needed_reason, parsed_instant, refuse_unknown
 
 REPO = Path(__file__).parents[2]
-VERBS = {"provision", "deploy", "baseline", "reconcile", "amend", "maintain", "cutover", "rollback", "replay"}
+VERBS = {
+    *("provision", "deploy", "baseline", "reconcile", "amend", "waive", "maintain"),
+    *("cutover", "rollback", "replay"),
+}
 HEAVY = (
     "great_expectations",
     "pyiceberg",

@@ -97,19 +97,16 @@ def _question(migration: Migration, document: Mapping[str, Any], world: World) -
             waivers=tuple(
                 waiver_from(migration.name, migration.parity_digest, kept) for kept in document["waivers"]
             ),
-            **_bounds(document),
+            waiver_at_most=_bound(document, "waiver_at_most"),
+            close_from=_bound(document, "tolerance_used"),
         ),
         folded_again,
     )
 
 
-def _bounds(document: Mapping[str, Any]) -> dict[str, Decimal]:
-    """Return the bounds that the evidence was judged by; the contract may have others by now."""
-    judged = document.get("judged_by", {})
-    return {
-        "waiver_at_most": Decimal(judged.get("waiver_at_most", 1)),
-        "close_from": Decimal(judged.get("tolerance_used", 1)),
-    }
+def _bound(document: Mapping[str, Any], name: str) -> Decimal:
+    """Return a bound that the evidence was judged by; the contract may have another by now."""
+    return Decimal(document.get("judged_by", {}).get(name, 1))
 
 
 def _compare(path: str, kept: Any, again: Any) -> Iterator[str]:

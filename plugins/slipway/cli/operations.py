@@ -12,9 +12,12 @@ from slipway.errors import Permanent
 
 
 def add(verbs: Verbs) -> None:
-    """Add status, history, verify and ledger."""
+    """Add status, history, waivers, verify and ledger."""
     verbs.add("status", _status, "Print where a migration stands and what blocks it.")
     verbs.add("history", _history, "Print the switch journal.")
+    verbs.add(
+        "waivers", _waivers, "Print which differences data owners have accepted, and what became of it."
+    )
     verify = verbs.add("verify", _verify, "Compute a piece of evidence again and say whether it is the same.")
     verify.add_argument("digest", help="SHA-256 of the evidence, as printed in the report")
     ledger = verbs.add("ledger", _ledger, "Look after the ledger's database.", migration=False)
@@ -46,6 +49,32 @@ def _history(given: argparse.Namespace) -> int:
             [
                 (row.at.isoformat(timespec="seconds"), row.kpi, row.epoch, row.action, row.by, row.reason)
                 for row in rows
+            ],
+        )
+    return DONE
+
+
+def _waivers(given: argparse.Namespace) -> int:
+    from slipway.app.waive import state_of, told
+
+    migration, world = bootstrap.migration(given.migration), bootstrap.world()
+    found = world.ledger.waivers(migration.name)
+    now = world.clock.now()
+    if given.json:
+        print_json([{**asdict(one), "state": state_of(one, migration, now)} for one in found])
+    elif not found:
+        print(f"nobody has waived a difference of {migration.name}")
+    else:
+        print_table(
+            ("given", "state", "waiver", "expires"),
+            [
+                (
+                    one.at.isoformat(timespec="seconds"),
+                    state_of(one, migration, now),
+                    told(one),
+                    one.expires_at.isoformat(timespec="minutes") if one.expires_at else "",
+                )
+                for one in found
             ],
         )
     return DONE

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 from airflow.sdk import Param
@@ -58,3 +58,26 @@ def needed_reason(params: Mapping[str, Any]) -> str:
     if not text:
         raise Permanent("the param `reason` is empty; say in a sentence why, it is kept in the journal")
     return text
+
+
+def refuse_beside(params: Mapping[str, Any], chosen: str, others: Sequence[str]) -> None:
+    """Refuse params that mean nothing beside another one; Permanent names the first of them."""
+    for other in others:
+        if params.get(other):
+            raise Permanent(
+                f"the run was given `{chosen}` and `{other}`, which contradict each other; leave one of them"
+                " empty. Nothing was touched."
+            )
+
+
+def first_and_last(days: Sequence[str]) -> tuple[date, date]:
+    """Return the first and the last of one or two days; Permanent when there are others or none."""
+    try:
+        found = [date.fromisoformat(day) for day in days]
+    except ValueError as error:
+        raise Permanent(f"days are {', '.join(days)}; expected dates such as 2013-02-27") from error
+    if len(found) not in (1, 2):
+        raise Permanent(
+            f"days names {len(found)} days; expected one, or the first and the last, such as 2013-02-27"
+        )
+    return found[0], found[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from airflow.sdk import get_current_context, task
@@ -136,6 +137,35 @@ def amend(migration: str) -> None:
     reason = forms.needed_reason(_params())
     days = [date.fromisoformat(day) for day in _params()["days"]]
     print(use_case.amend(bootstrap.migration(migration), days, reason, bootstrap.world(), _actor()))
+
+
+@task
+def waive(migration: str) -> None:
+    """Record a data owner's word that a difference is accepted, or the end of an earlier one."""
+    from slipway.app import waive as use_case
+
+    given = _params()
+    reason = forms.needed_reason(given)
+    contract, world, by = bootstrap.migration(migration), bootstrap.world(), _actor()
+    if given["withdraw"] is not None:
+        forms.refuse_beside(given, "withdraw", ("cause", "days", "measures", "segments", "expires"))
+        ended = use_case.withdraw(contract, given["withdraw"], reason, by, world)
+        print(f"withdrawn by {by.name}: {reason}\n{use_case.told(ended)}")
+    else:
+        days = forms.first_and_last(given["days"])
+        wish = use_case.Wish(
+            kpi=given["kpi"],
+            cause=given["cause"],
+            first_day=days[0],
+            last_day=days[1],
+            measures=tuple(given["measures"]),
+            segments=given["segments"],
+            at_most=Decimal(str(given["at_most"])),
+            expires_at=forms.parsed_instant(given["expires"], "expires"),
+            reason=reason,
+        )
+        print(use_case.told(use_case.waive(contract, wish, by, world)))
+    print(f"it counts from the next reconciliation on: trigger {migration}.reconcile")
 
 
 @task
