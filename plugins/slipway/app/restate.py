@@ -85,7 +85,7 @@ def findings(migration: str, frozen: Frozen, restated: Restated) -> tuple[Findin
                 PERIOD_OPEN,
                 Verdict.INCONCLUSIVE,
                 f"{frozen.period.words} can't be closed yet: {frozen.still_open}.",
-                f"Trigger {migration}.reconcile with the period again once its days have closed on both sides",
+                f"Trigger {migration}.reconcile with the period once its days have closed on both sides",
             )
         )
     found += [

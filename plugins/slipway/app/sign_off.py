@@ -37,20 +37,11 @@ def sign_off(
     NotEntitled when the contract does not name the person for the role; Permanent with the reason when this
     evidence can't be signed by them now; Retryable while somebody else holds the migration's lock.
     """
-    holders = migration.contract.owners.get(role, ())
-    if not by.authenticated or by.name not in holders:
-        raise NotEntitled(
-            f"{by.name} does not hold the role {role} of {migration.name}; it is held by "
-            f"{', '.join(holders) or 'nobody'} (owners in the contract)"
-        )
-    if decision not in DECISIONS:
-        raise Permanent(f"{decision!r} is not a decision; expected one of {', '.join(DECISIONS)}")
-    if decision == "reject" and not comment.strip():
-        raise Permanent("a rejection needs a comment: say what has to change")
+    refuse_strangers(migration, role, decision, comment, by)
     with world.ledger.lock(migration.name):
         observe.settle(migration, world, by)
         observed = observe.recorded(migration, world)
-        _refuse(observed.facts, role, decision, evidence, by)
+        refuse(observed.facts, role, decision, evidence, by)
         kept = world.ledger.sign(
             SignOff(
                 0,
@@ -92,7 +83,22 @@ def gate(migration: Migration, world: World, by: Actor) -> tuple[Outcome, list[B
     return (Outcome.WAITING if missing else Outcome.WHOLE), missing
 
 
-def _refuse(facts: Facts, role: str, decision: str, evidence: Digest, by: Actor) -> None:
+def refuse_strangers(migration: Migration, role: str, decision: str, comment: str, by: Actor) -> None:
+    """Refuse who does not hold the role, and words that are none."""
+    holders = migration.contract.owners.get(role, ())
+    if not by.authenticated or by.name not in holders:
+        raise NotEntitled(
+            f"{by.name} does not hold the role {role} of {migration.name}; it is held by "
+            f"{', '.join(holders) or 'nobody'} (owners in the contract)"
+        )
+    if decision not in DECISIONS:
+        raise Permanent(f"{decision!r} is not a decision; expected one of {', '.join(DECISIONS)}")
+    if decision == "reject" and not comment.strip():
+        raise Permanent("a rejection needs a comment: say what has to change")
+
+
+def refuse(facts: Facts, role: str, decision: str, evidence: Digest, by: Actor) -> None:
+    """Refuse a word that the newest evidence does not carry, or that the person can't say now."""
     newest = facts.newest
     if newest is None:
         raise Permanent(f"nothing has been reconciled yet; trigger {facts.migration}.reconcile first")
