@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from slipway.adapters.report.charts import Bar, Fall, histogram, square_of, waterfall
+from slipway.adapters.report.arrivals import Bar, histogram
+from slipway.adapters.report.heat_map import square_of
+from slipway.adapters.report.waterfall import Fall, Step, absent, axis_note, steps
 from slipway.app.reconcile import reconcile, summary
 from slipway.domain.evidence import Cause, canonical
 from slipway.domain.narrative import headline
@@ -126,18 +130,61 @@ def test_a_headline_does_not_call_tolerated_differences_equal(night: NightWorld)
     assert "3 values within the tolerance" in told.sentence
 
 
-def test_the_waterfall_draws_each_cause_at_its_level() -> None:
-    drawn = str(waterfall(Fall(131, 113, {Cause.LATE: 20, Cause.NOT_IN_BATCH: -2})))
+def fall(batch: int, stream: int, shares: dict[Cause, int]) -> Fall:
+    return Fall(Decimal(batch), Decimal(stream), {cause: Decimal(share) for cause, share in shares.items()})
 
-    assert re.findall(r'class="v"[^>]*>([^<]+)<', drawn) == ["131", "\u221220", "+2", "113"]
+
+def test_the_waterfall_steps_from_batch_to_stream() -> None:
+    rows = steps(fall(131, 113, {Cause.LATE: 20, Cause.NOT_IN_BATCH: -2}))
+
+    assert [(row.name, row.change, row.then) for row in rows] == [
+        ("batch", "", "131"),
+        ("late", "\u221220", "111"),
+        ("not in batch", "+2", "113"),
+        ("stream", "", "113"),
+    ]
+
+
+def test_what_no_cause_explains_stands_as_a_row_of_its_own() -> None:
+    one = fall(131, 113, {Cause.LATE: 15})
+
+    assert one.remainder == 3
+    assert [(row.name, row.change) for row in steps(one)][2] == ("remainder", "\u22123")
+    assert "late" not in absent(one) and "engine" in absent(one)
+
+
+def bar(row: Step) -> tuple[float, float]:
+    found = re.search(r'<rect class="[a-z]+" x="([\d.]+)" y="7" width="([\d.]+)"', row.bar)
+    assert found
+    return float(found[1]), float(found[1]) + float(found[2])
+
+
+@pytest.mark.parametrize(
+    ("batch", "stream", "shares"),
+    [
+        (131, 113, {Cause.LATE: 20, Cause.NOT_IN_BATCH: -2}),
+        (-40, 25, {Cause.VALUE: -65}),
+        (-40, -90, {Cause.VALUE: 30, Cause.LATE: 20}),
+        (10**15, 10**15 - 7, {Cause.LATE: 9, Cause.NOT_IN_BATCH: -2}),
+        (0, 0, {Cause.LATE: 3, Cause.NOT_IN_BATCH: -3}),
+    ],
+)
+def test_each_bar_begins_where_the_one_before_ends(batch: int, stream: int, shares: dict[Cause, int]) -> None:
+    rows = steps(fall(batch, stream, shares))
+
+    causes = rows[1:-1]
+    assert all(0 <= edge <= 1003 for row in causes for edge in bar(row))
+    for row, following in pairwise(causes):
+        end = bar(row)[0] if row.kind == "fall" else bar(row)[1]
+        assert min(abs(end - edge) for edge in bar(following)) < 0.2
 
 
 def test_small_changes_of_large_values_can_be_seen() -> None:
-    drawn = str(waterfall(Fall(100_000, 99_982, {Cause.LATE: 18})))
+    one = fall(100_000, 99_982, {Cause.LATE: 18})
 
-    assert "the columns start at" in drawn
-    height = re.search(r'class="neg"[^>]*height="([\d.]+)"', drawn)
-    assert height and float(height[1]) > 20
+    assert "Bars begin at 99\u202f9" in axis_note(one)
+    begin, end = bar(steps(one)[1])
+    assert end - begin > 200
 
 
 def test_the_histogram_marks_what_lies_beyond_the_accepted_lateness() -> None:
@@ -153,9 +200,12 @@ def test_squares_tell_equal_tolerated_differing_and_open_apart() -> None:
         return square_of({"open": False, "measures": {"m": seen}}, {"name": "m"})
 
     assert square() == ("pass", "")
-    assert square(tolerated=1, stream=201) == ("warn", "0.50%")
+    assert square(tolerated=1, stream=201) == ("warn", "0.5 %")
     assert square(beyond=1, stream=182) == ("fail", "\u221218")
     assert square(beyond=2) == ("fail", "±2")
+    assert square(beyond=2, waived=2, stream=182) == ("waived", "\u221218")
+    assert square(beyond=2, waived=1, stream=182) == ("fail", "\u221218")
+    assert square(tolerated=3, close=1, stream=198) == ("near", "1 %")
     assert square_of({"open": True, "measures": {"m": {}}}, {"name": "m"}) == ("open", "")
     assert square_of({"open": False, "measures": {}}, {"name": "m"}) == ("none", "")
 

@@ -1,14 +1,18 @@
-"""What a document of evidence says, in sentences: the headline of a report and the table for a log."""
+"""What a document of evidence says, in sentences: the headline of a report and the words for each cause."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 from slipway.domain.evidence import Cause
+from slipway.domain.figures import grouped, listed, long_day, number, short_day, signed
+from slipway.domain.periods import Period
+from slipway.domain.plurals import counted, plural
+from slipway.domain.spans import exact_span
 
 Document = Mapping[str, Any]
 
@@ -45,6 +49,11 @@ STEPS: Mapping[Cause, str] = {
 }
 
 
+_TOLD_DAYS = 2
+_TOLD_CAUSES = 2
+"""Of how many failing days, and causes of each, a headline speaks; the page has all of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Headline:
     """What a reader sees first. title: a word or two; sentence: what is; step: what to do next."""
@@ -57,38 +66,95 @@ class Headline:
 
 def headline(document: Document) -> Headline:
     """Return what a document says, in the words of the people who act on it."""
-    verdict, window = document["verdict"], document["window"]
-    closed = document["days"]["closed"]
-    failing = failing_days(document)
+    verdict = document["verdict"]
     if verdict in ("ERROR", "INCONCLUSIVE"):
         found = [f for f in document["findings"] if f["verdict"] == verdict]
         title = "The check broke" if verdict == "ERROR" else "Nothing can be said"
-        return Headline(title, verdict, " ".join(f["what"] for f in found), f"{found[0]['fix']}.")
-    if verdict == "FAIL":
-        days = plural(len(closed), "day")
-        badge = f"FAIL · {len(failing)} of {len(closed)} closed {days} {agree(len(failing))}"
-        if not failing:
-            found = [f for f in document["findings"] if f["verdict"] == "FAIL"]
-            return Headline("Not ready", "FAIL", found[0]["what"], f"{found[0]['fix']}.")
-        return Headline("Not ready", badge, _failure(document, failing), _remedy(document, failing))
+        what = " ".join(f["what"] for f in found) or "No finding says why."
+        return Headline(title, verdict, what, f"{found[0]['fix']}." if found else "Look at the DAG's log.")
+    told = _failed(document) if verdict == "FAIL" else _passed(document)
+    return told if verdict == "FAIL" else replace(told, sentence=f"{told.sentence}{_besides(document)}")
+
+
+def _failed(document: Document) -> Headline:
+    closed, failing = document["days"]["closed"], failing_days(document)
+    title = f"{_sentence(period_of(document))} can't be closed" if document.get("period") else "Not ready"
+    if not failing:
+        found = [f for f in document["findings"] if f["verdict"] == "FAIL"]
+        return Headline(title, "FAIL", found[0]["what"], f"{found[0]['fix']}.")
+    badge = (
+        f"FAIL · {len(failing)} of {len(closed)} closed {plural(len(closed), 'day')} {agree(len(failing))}"
+    )
+    return Headline(title, badge, _failure(document, failing), _remedy(document, failing))
+
+
+def _passed(document: Document) -> Headline:
+    window, closed = document["window"], document["days"]["closed"]
+    used, warned = len(used_waivers(document)), len(warnings(document))
     verb = "agrees" if len(closed) == 1 else "agree"
-    badge = f"PASS · {len(closed)} closed {plural(len(closed), 'day')} {verb}"
-    agreement = _agreement(document)
-    events = f"All {grouped(document['balance']['bronze'])} records are accounted for."
+    conditions = [counted(used, "waiver")] if used else []
+    conditions += [counted(warned, "warning")] if warned else []
+    badge = f"PASS{' with ' + listed(conditions) if conditions else ''}"
+    badge += f" · {counted(len(closed), 'closed day')} {verb}"
+    told = f"{_agreement(document)} All {grouped(document['balance']['bronze'])} records are accounted for."
+    if document.get("period"):
+        name = _sentence(period_of(document))
+        step = "The roles of the contract sign this evidence; with the last signature the period is closed."
+        return Headline(f"{name} is ready to close", badge, told, step)
     if window["complete"]:
         span = f"{short_day(window['first'])} to {short_day(window['through'])}"
         return Headline(
             "Ready to sign",
             badge,
-            f"{agreement} {events} The observation window is whole: {window['days']} days, {span}.",
+            f"{told} The observation window is whole: {window['days']} days, {span}.",
             f"The roles of the contract sign this evidence, then {document['migration']}.cutover may run.",
         )
-    return Headline(
-        "On the way",
-        badge,
-        f"{agreement} {events}",
-        f"Wait: {'; '.join(window['missing'])}.",
-    )
+    return Headline("On the way", badge, told, f"Wait: {'; '.join(window['missing'])}.")
+
+
+def _besides(document: Document) -> str:
+    """Return what a reader of a PASS has to know besides: hidden differences and restated values."""
+    hidden = sum(h["events"] for h in document.get("hidden", ()))
+    restated = document.get("restatements") or []
+    told = ""
+    if hidden:
+        told += f" {counted(hidden, 'event')} {agree(hidden)} without showing in any measure."
+    if restated:
+        periods = listed(sorted({r["period"] for r in restated}))
+        verb = "has" if len(restated) == 1 else "have"
+        told += f" {counted(len(restated), 'value')} of the closed {periods} {verb} changed since."
+    return told
+
+
+def period_of(document: Document) -> str:
+    """Return the period of a close run as people say it, such as February 2013."""
+    named = document["period"]
+    return Period(date.fromisoformat(named["first"]), date.fromisoformat(named["last"]), named["name"]).words
+
+
+def warnings(document: Document) -> list[Mapping[str, Any]]:
+    """Return the findings that warn without failing the night."""
+    return [f for f in document["findings"] if f.get("warns")]
+
+
+def used_waivers(document: Document) -> list[Mapping[str, Any]]:
+    """Return the waivers without which a cell would not have passed."""
+    return [waiver for waiver in document.get("waivers", ()) if waiver.get("used")]
+
+
+def standing(seen: Mapping[str, Any]) -> str:
+    """Return how one measure of one closed day stands: fail, waived, near, warn (tolerated) or pass.
+
+    near: within the tolerance, but using so much of it that the contract wants to be told.
+    """
+    waived = seen.get("waived") or 0
+    if seen["beyond"] > waived or seen["engine"]:
+        return "fail"
+    if waived:
+        return "waived"
+    if seen.get("close"):
+        return "near"
+    return "warn" if seen["tolerated"] else "pass"
 
 
 def failing_days(document: Document) -> list[str]:
@@ -116,50 +182,6 @@ def causes_of(document: Document, day: str) -> list[tuple[Cause, int]]:
     return sorted(events.items(), key=lambda item: -item[1])
 
 
-def summary(document: Document) -> str:
-    """Return a night as a table for the log."""
-    told = headline(document)
-    balance = document["balance"]
-    lines = [
-        f"{document['migration']}: {document['verdict']}  as of {document['cut']['as_of']}",
-        told.sentence,
-        f"Next: {told.step}",
-        "",
-    ]
-    for name, kpi in document["kpis"].items():
-        rows = [[name, *[short_day(day["day"]) for day in kpi["days"]]]]
-        for measure in kpi["measures"]:
-            rows.append([measure["name"], *[mark(day, measure) for day in kpi["days"]]])
-        lines += [*_table(rows), ""]
-        lines += [
-            f"  {short_day(day)}: {phrase(document, cause, events)}"
-            for day in failing_days(document)
-            for cause, events in causes_of(document, day)
-        ]
-    lines += [
-        f"records: {grouped(balance['bronze'])} in bronze = {grouped(balance['silver'])} silver"
-        f" + {grouped(balance['late'])} late + {grouped(balance['rejected'])} rejected"
-        f" + {grouped(balance['duplicates'])} duplicates;"
-        f" {'closes' if balance['closes'] else 'DOES NOT CLOSE'}",
-        f"window: {document['window']['days']} of {document['window']['needed']} days"
-        + ("" if document["window"]["complete"] else f"; {'; '.join(document['window']['missing'])}"),
-    ]
-    lines += [f"{f['verdict']}: {f['what']}" for f in document["findings"]]
-    return "\n".join(lines)
-
-
-def mark(day: Mapping[str, Any], measure: Mapping[str, Any]) -> str:
-    """Return one square of the heat map as text: =, ~ (tolerated), the difference, or · (open)."""
-    seen = day["measures"].get(measure["name"])
-    if seen is None:
-        return ""
-    if day["open"]:
-        return "·"
-    if seen["beyond"] or seen["engine"]:
-        return difference_text(seen, measure)
-    return "~" if seen["tolerated"] else "="
-
-
 def is_instant(measure: Mapping[str, Any]) -> bool:
     """Say whether a measure's values are points in time, of which no sum has a meaning."""
     return measure.get("type") in ("timestamp", "date")
@@ -181,34 +203,43 @@ def phrase(document: Document, cause: Cause, events: int) -> str:
         events=plural(events, "event"),
         have="has" if events == 1 else "have",
         wait="waits" if events == 1 else "wait",
-        accept_late=hours(document["days"]["accept_late"]),
+        accept_late=exact_span(timedelta(seconds=document["days"]["accept_late"])),
     )
 
 
 def _agreement(document: Document) -> str:
-    tolerated = sum(
-        seen["tolerated"]
-        for kpi in document["kpis"].values()
-        for day in kpi["days"]
-        if not day["open"]
-        for seen in day["measures"].values()
-    )
-    if not tolerated:
+    def total(key: str) -> int:
+        return sum(
+            seen.get(key) or 0
+            for kpi in document["kpis"].values()
+            for day in kpi["days"]
+            if not day["open"]
+            for seen in day["measures"].values()
+        )
+
+    tolerated, waived = total("tolerated"), total("waived")
+    if not tolerated and not waived:
         return "Batch and stream agree in every cell of every closed day."
-    values = plural(tolerated, "value")
-    return f"Batch and stream agree on every closed day; {grouped(tolerated)} {values} within the tolerance."
+    but = [f"{grouped(tolerated)} {plural(tolerated, 'value')} within the tolerance"] if tolerated else []
+    if waived:
+        people = listed(sorted({str(w["by"]) for w in used_waivers(document)}))
+        accepted = f", accepted by {people}" if people else ""
+        but.append(f"{grouped(waived)} {plural(waived, 'value')} waived{accepted}")
+    return f"Batch and stream agree on every closed day; {listed(but)}."
 
 
 def _failure(document: Document, failing: Sequence[str]) -> str:
     told = []
-    for day in failing[:3]:
+    for day in failing[:_TOLD_DAYS]:
         causes = causes_of(document, day)
-        words = (
-            ", ".join(phrase(document, cause, events) for cause, events in causes) or "the two sides differ"
-        )
+        words = ", ".join(phrase(document, cause, events) for cause, events in causes[:_TOLD_CAUSES])
+        words = words or "the two sides differ"
+        if len(causes) > _TOLD_CAUSES:
+            words += f" and {counted(len(causes) - _TOLD_CAUSES, 'more cause')}"
         told.append(f"{long_day(day)}: {words}{_where(document, day)}.")
-    if len(failing) > 3:
-        told.append(f"{len(failing) - 3} more days differ.")
+    if len(failing) > _TOLD_DAYS:
+        rest = len(failing) - _TOLD_DAYS
+        told.append(f"{counted(rest, 'more day')} {agree(rest)}.")
     elif len(failing) < len(document["days"]["closed"]):
         told.append("Every other closed day agrees in every cell.")
     return " ".join(told)
@@ -230,70 +261,21 @@ def _remedy(document: Document, failing: Sequence[str]) -> str:
     for day in failing:
         for cause, _ in causes_of(document, day):
             days_by_cause[cause].append(day)
-    steps = [
-        STEPS[cause].format(
-            days=" and ".join(short_day(day) for day in days), migration=document["migration"]
-        )
-        for cause, days in days_by_cause.items()
-    ]
+    steps = [remedy(document, cause, *days) for cause, days in days_by_cause.items()]
     if not steps:
         return "Look at the listed cells."
-    sentence = "; ".join(steps)
-    return f"{sentence[0].upper()}{sentence[1:]}."
+    more = "; the report says what else" if len(steps) > _TOLD_CAUSES else ""
+    return f"{_sentence('; '.join(steps[:_TOLD_CAUSES]))}{more}."
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+def remedy(document: Document, cause: Cause, *days: str) -> str:
+    """Return what to do about a cause on some days."""
+    named = listed([short_day(day) for day in days])
+    return STEPS[cause].format(days=named, migration=document["migration"])
 
 
-def number(value: int | str | None) -> float:
-    """Return a value of a document for showing and drawing; None, a measure of nothing, is drawn as zero."""
-    return 0.0 if value is None else float(value)
-
-
-def grouped(value: float) -> str:
-    """Return a number with thin spaces between thousands, and at most two decimal places."""
-    text = f"{value:,.2f}".rstrip("0").rstrip(".") if value != int(value) else f"{int(value):,}"
-    return text.replace(",", "\u202f")
-
-
-def signed(value: float) -> str:
-    """Return a number with its sign, the minus a real one."""
-    return ("+" if value > 0 else "\u2212") + grouped(abs(value)) if value else "0"
-
-
-def long_day(day: str) -> str:
-    """Return an ISO date as `27 February`."""
-    parsed = date.fromisoformat(day)
-    return f"{parsed.day} {parsed:%B}"
-
-
-def short_day(day: str | None) -> str:
-    """Return an ISO date as `27 Feb`."""
-    if day is None:
-        return "none"
-    parsed = date.fromisoformat(day)
-    return f"{parsed.day} {parsed:%b}"
-
-
-def hours(seconds: int) -> str:
-    """Return a length of time in its largest whole unit."""
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds % size == 0 and seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a noun as the count needs it."""
-    return noun if count == 1 else f"{noun}s"
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def agree(count: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from slipway.adapters.report.charts import heat_map
+from slipway.adapters.report.heat_map import heat_map
 from slipway.app import observe
 from slipway.app.status import Status, status
 from slipway.domain import narrative
@@ -235,7 +235,7 @@ def _readers(found: Status) -> str:
 def _kpi(name: str, kpi: Mapping[str, Any], found: Status) -> KpiView:
     causes = sorted(kpi.get("causes", ()), key=lambda cause: (cause["day"], cause["measure"]))
     return KpiView(
-        name, name.replace("_", " "), heat_map(kpi), tuple(causes), found.sources.get(name, "batch")
+        name, name.replace("_", " "), heat_map(kpi, (), name), tuple(causes), found.sources.get(name, "batch")
     )
 
 

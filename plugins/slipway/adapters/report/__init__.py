@@ -1,4 +1,4 @@
-"""One self-contained HTML page a night: it opens offline, in light and dark, on a phone and on paper."""
+"""Self-contained HTML pages: they open offline, in light and dark, on a phone and on paper."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jinja2
 
 from slipway.adapters.report.view import page
 from slipway.domain.evidence import Digest
-from slipway.domain.narrative import grouped, short_day
+from slipway.domain.figures import grouped, short_day
 
 _HERE = Path(__file__).parent
 
@@ -31,19 +31,27 @@ class HtmlReports:
         self._environment.filters |= {"grouped": grouped, "short_day": short_day}
 
     def write(self, document: Mapping[str, Any], digest: Digest, context: Mapping[str, Any]) -> str:
-        """Write the page and return its path. The same night written again replaces its page."""
+        """Write the page of a night, or of a close run, and return its path; written again it is replaced."""
         instant = str(document["cut"]["as_of"]).replace(":", "").replace("-", "")
-        folder = self._folder / str(document["migration"])
+        period = document.get("period")
+        name = f"close-{period['name'].replace('..', '-')}-{instant}" if period else instant
+        html = self.render(document, digest, context)
+        return self._put(str(document["migration"]), f"{name}-{digest[:12]}.html", html)
+
+    def render(self, document: Mapping[str, Any], digest: Digest, context: Mapping[str, Any]) -> str:
+        """Return the HTML of a night's page."""
+        return self._rendered("night.html.j2", page(document, digest, context))
+
+    def _rendered(self, template: str, values: Mapping[str, Any]) -> str:
+        css = (_HERE / "pages.css").read_text("utf-8")
+        return self._environment.get_template(template).render(**values, css=css)
+
+    def _put(self, migration: str, name: str, html: str) -> str:
+        folder = self._folder / migration
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{instant}-{digest[:12]}.html"
+        path = folder / name
         with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as file:
-            file.write(self.render(document, digest, context))
+            file.write(html)
         Path(file.name).chmod(0o644)
         Path(file.name).replace(path)
         return str(path)
-
-    def render(self, document: Mapping[str, Any], digest: Digest, context: Mapping[str, Any]) -> str:
-        """Return the page's HTML."""
-        css = (_HERE / "report.css").read_text("utf-8")
-        template = self._environment.get_template("report.html.j2")
-        return template.render(**page(document, digest, context), css=css)

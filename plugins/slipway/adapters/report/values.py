@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from slipway.domain.narrative import grouped, is_instant, number, signed
+from slipway.domain.figures import grouped, number, signed
+from slipway.domain.narrative import is_instant
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

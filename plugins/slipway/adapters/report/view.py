@@ -1,292 +1,207 @@
-"""From a document of evidence to what the page shows: a page can be made again from its evidence."""
+"""From a document of evidence to the page of a night: it can be made again from its evidence."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from markupsafe import Markup
-
-from slipway.adapters.report.charts import Bar, Fall, heat_map, histogram, waterfall
+from slipway.adapters.report import agreements, cut
+from slipway.adapters.report.explained import explained
+from slipway.adapters.report.glossary import MEANINGS
+from slipway.adapters.report.heat_map import heat_map, tolerance_of
+from slipway.adapters.report.lateness import lateness
 from slipway.adapters.report.values import Values
-from slipway.domain.evidence import Cause
-from slipway.domain.masking import HIDDEN
+from slipway.domain.figures import full_day, grouped, short_day
 from slipway.domain.narrative import (
     Headline,
-    causes_of,
     failing_days,
-    grouped,
     headline,
-    hours,
-    long_day,
-    number,
-    phrase,
-    plural,
-    short_day,
+    period_of,
+    standing,
+    warnings,
 )
+from slipway.domain.plurals import counted
 
 Document = Mapping[str, Any]
-EXPLAINED_DAYS = 5
-"""Failing days that get a section of their own; all are in the heat map and in the evidence."""
+OPEN_DAYS = 3
+"""Failing days whose section stands open; those of the others open when they are asked for."""
+_SHOWN_ELSEWHERE = ("day_differs", "hidden_difference")
 
 
 def page(document: Document, digest: str, context: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything that the template needs."""
     failing = failing_days(document)
     told: Headline = headline(document)
+    days = [explained(document, day) for day in failing]
+    findings = [f for f in document["findings"] if f["code"] not in _SHOWN_ELSEWHERE or f.get("warns")]
     return {
         "document": document,
+        "period": document.get("period"),
+        "times": document.get("times", ()),
+        "versions": document.get("versions", {}),
         "digest": digest,
         "context": context,
         "told": told,
-        "night": _night(document),
-        "tone": {"PASS": "ok", "FAIL": "bad"}.get(document["verdict"], "warn"),
+        "title": _title(document),
+        "tone": tone_of(document),
+        "warnings": warnings(document),
         "tiles": _tiles(document, failing),
-        "kpis": [
-            {
-                "name": name,
-                "title": name.replace("_", " "),
-                "map": heat_map(kpi, failing[:EXPLAINED_DAYS]),
-                "kpi": kpi,
-            }
-            for name, kpi in document["kpis"].items()
+        "kpis": [_kpi(name, kpi, document) for name, kpi in document["kpis"].items()],
+        "several": len(document["kpis"]) > 1,
+        "days": days[:OPEN_DAYS],
+        "folded": days[OPEN_DAYS:],
+        "weighing": [
+            f for f in findings if f["verdict"] != "PASS" and f["what"] not in told.sentence
         ],
-        "explained": [_explained(document, day) for day in failing[:EXPLAINED_DAYS]],
-        # A day that differs has its section already.
-        "findings": [f for f in document["findings"] if f["code"] != "day_differs"],
-        "lateness": _lateness(document),
+        "remarks": [f for f in findings if f["verdict"] == "PASS" and not f.get("warns")],
+        "hidden": agreements.hidden(document),
+        "row_by_row": agreements.row_by_row(document) if document["days"]["closed"] else "",
+        "waivers": agreements.waivers(document),
+        "restated": agreements.restatements(document),
+        "changed": agreements.changed(document, context.get("before_document")),
+        "lateness": lateness(document),
         "records": _records(document),
+        "checks": _checks(document),
         "signatures": _signatures(document, digest, context),
-        "checks_failed": sum(1 for check in document["expectations"] if not check["success"]),
+        "cut": cut.rows(document, context),
+        "glossary": [
+            {"name": cause.value.replace("_", " "), "whose": whose, "told": meaning}
+            for cause, (whose, meaning) in MEANINGS.items()
+        ],
     }
 
 
-def _night(document: Document) -> str:
+def tone_of(document: Document) -> str:
+    """Return the colour of a night's verdict."""
+    if document["verdict"] == "PASS":
+        return "warn" if warnings(document) else "ok"
+    return "bad" if document["verdict"] in ("FAIL", "ERROR") else "warn"
+
+
+def _title(document: Document) -> str:
+    name = document["migration"]
+    if document.get("period"):
+        return f"{name} · close of {period_of(document)}, as of {night_of(document)}"
+    return f"{name} · reconciliation of the night of {night_of(document)}"
+
+
+def night_of(document: Document) -> str:
+    """Return the instant of the night in words, in the business time zone."""
     zone = ZoneInfo(document["timezone"])
-    local = _instant(document["cut"]["as_of"]).astimezone(zone)
+    local = datetime.fromisoformat(document["cut"]["as_of"]).astimezone(UTC).astimezone(zone)
     return f"{local.day} {local:%B %Y}, {local:%H:%M} {zone.key.rpartition('/')[2].replace('_', ' ')}"
 
 
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+def _tile(label: str, value: str, note: str, tone: str = "") -> dict[str, str]:
+    return {"label": label, "value": value, "note": note, "tone": tone}
 
 
 def _tiles(document: Document, failing: Sequence[str]) -> list[dict[str, str]]:
     closed, window, balance = document["days"]["closed"], document["window"], document["balance"]
-    tiles = [
-        {
-            "label": "Days agreed",
-            "value": f"{len(closed) - len(failing)} of {len(closed)}" if closed else "none closed",
-            "note": f"{window['days']} in a row, {window['needed']} needed",
-        },
-        {
-            "label": "Window",
-            "value": "whole" if window["complete"] else "not whole",
-            "note": f"{short_day(window['first'])} to {short_day(window['through'])}"
-            if window["first"]
-            else "no passing day at its end",
-        },
-    ]
-    beyond = [d for kpi in document["kpis"].values() for d in kpi["differences"] if d["beyond"]]
-    broken = sum(kpi["broken"] for kpi in document["kpis"].values())
-    tiles.append(
-        {
-            "label": "Differences explained",
-            "value": ("100 %" if not broken else f"all but {broken}") if beyond else "none to explain",
-            "note": "remainder 0" if not broken else "the walk does not close",
-        }
-    )
-    lost = balance["unaccounted"] + sum(balance["absent"].values())
-    sinks = balance["silver"] + balance["late"] + balance["rejected"] + balance["duplicates"]
-    tiles.append(
-        {
-            "label": "Records accounted",
-            "value": grouped(sinks),
-            "note": f"{grouped(lost)} missing, {grouped(max(0, sinks - balance['bronze']))} doubled",
-        }
-    )
+    cells = sum(kpi.get("cells", 0) for kpi in document["kpis"].values())
+    agreed = f"{len(closed) - len(failing)} of {len(closed)}" if closed else "none closed"
+    tiles = [_tile("Days agreed", agreed, f"{grouped(cells)} cells compared", "bad" if failing else "")]
+    if document.get("period"):
+        period = document["period"]
+        tiles.append(
+            _tile("Period", period["name"], f"{short_day(period['first'])} to {full_day(period['last'])}")
+        )
+    else:
+        span = (
+            f"{short_day(window['first'])} to {short_day(window['through'])}" if window["first"] else "none"
+        )
+        observed = f"{window['days']} of {window['needed']} days"
+        if window["days"] >= window["needed"]:
+            observed = counted(window["days"], "day")
+        state = "complete" if window["complete"] else "not complete"
+        tiles.append(_tile("Observation", observed, f"{state}; {span}"))
+    broken = sum(kpi.get("broken", 0) for kpi in document["kpis"].values())
+    differing = sum(kpi.get("differing", 0) for kpi in document["kpis"].values())
+    explained_share = f"all but {grouped(broken)}" if broken else "100 %" if differing else "none to explain"
+    note = "the walk does not close" if broken else f"{counted(differing, 'difference')}, remainder 0"
+    tiles.append(_tile("Differences explained", explained_share, note, "bad" if broken else ""))
+    lost = balance.get("unaccounted", 0) + sum(balance.get("absent", {}).values())
+    sinks = sum(balance.get(key, 0) for key in ("silver", "late", "rejected", "duplicates"))
+    doubled = max(0, sinks - balance["bronze"])
+    note = f"{grouped(lost)} missing, {grouped(doubled)} doubled"
+    tiles.append(_tile("Records accounted", grouped(sinks), note, "bad" if lost or doubled else ""))
     return tiles
 
 
-def _explained(document: Document, day: str) -> dict[str, Any]:
-    """Return one failing day: its causes, a waterfall of its first differing measure, its cells and ids."""
-    cells, name, measure = [], "", ""
-    zone = ZoneInfo(document["timezone"])
-    for kpi_name, kpi in document["kpis"].items():
-        values = {m["name"]: Values.of(m, zone) for m in kpi["measures"]}
-        for difference in kpi["differences"]:
-            if difference["day"] == day and difference["beyond"]:
-                told = {"where": _where(kpi, difference["cell"]), "values": values[difference["measure"]]}
-                cells.append({**difference, **told, "kpi": kpi_name})
-    summed = [cell for cell in cells if not cell["values"].instant]
-    if summed:
-        name = summed[0]["kpi"]
-        order = [m["name"] for m in document["kpis"][name]["measures"]]
-        measure = min({c["measure"] for c in summed if c["kpi"] == name}, key=order.index)
-    drawn = [c for c in cells if c["kpi"] == name and c["measure"] == measure]
-    return {
-        "day": day,
-        "title": long_day(day),
-        "causes": [phrase(document, cause, events) for cause, events in causes_of(document, day)],
-        "measure": measure.replace("_", " "),
-        "drawn": f"the {len(drawn)} {plural(len(drawn), 'cell')}",
-        "waterfall": waterfall(_fall(drawn)) if drawn else Markup(""),
-        "cells": [
-            {
-                "where": cell["where"],
-                "measure": cell["measure"].replace("_", " "),
-                "batch": cell["values"].shown(cell["batch"]),
-                "stream": cell["values"].shown(cell["stream"]),
-                "delta": cell["values"].difference(cell["batch"], cell["stream"]),
-                "causes": cell["values"].by_cause(cell),
-            }
-            for cell in cells[:60]
-        ],
-        "more": max(0, len(cells) - 60),
-        "examples": [
-            {
-                "cause": example["cause"].replace("_", " "),
-                "where": _where(kpi, example["cell"]),
-                "events": example["events"],
-                "ids": example["ids"],
-            }
-            for kpi in document["kpis"].values()
-            for example in kpi["examples"]
-            if example["day"] == day
-        ],
-    }
-
-
-def _fall(cells: Sequence[Mapping[str, Any]]) -> Fall:
-    shares: dict[Cause, float] = defaultdict(float)
-    for cell in cells:
-        for cause, share in cell["shares"].items():
-            shares[Cause(cause)] += number(share)
-    return Fall(
-        batch=sum(number(cell["batch"]) for cell in cells),
-        stream=sum(number(cell["stream"]) for cell in cells),
-        shares=shares,
-    )
-
-
-def _where(kpi: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
-    """Return a cell's key in words. The day stands above it; what else a period needs is said here."""
-    parts = [
-        _period(kpi.get("period"), cell[column]) if column == kpi["day_column"] else cell[column] or "unknown"
-        for column in kpi["grain"]
+def _kpi(name: str, kpi: Mapping[str, Any], document: Document) -> dict[str, Any]:
+    title = name.replace("_", " ")
+    squares = [
+        standing(seen) if not day["open"] else "open"
+        for day in kpi["days"]
+        for seen in day["measures"].values()
     ]
-    return " · ".join(part for part in parts if part) or "all"
-
-
-def _period(kind: str | None, value: str) -> str:
-    """Return what tells a period from others that close on the same day, in the business time zone."""
-    if value == HIDDEN:
-        return value
-    began = datetime.fromisoformat(value)
-    match kind:
-        case "minute" | "hour":
-            return f"{began:%H:%M} (UTC{value[-6:]})"
-        case "week":
-            return f"week of {began.day} {began:%B}"
-        case "month":
-            return f"{began:%B %Y}"
-        case _:
-            return ""
-
-
-def _lateness(document: Document) -> dict[str, Any]:
-    accepted = document["days"]["accept_late"]
-    bars = [
-        Bar(
-            _class(one["after"], one["before"]),
-            one["events"],
-            one["after"] is not None and one["after"] >= accepted,
-        )
-        for one in document["lateness"]
-    ]
-    if not any(bar.value for bar in bars):
-        return {"drawing": Markup(""), "losses": [], "measures": []}
-    measures = [
-        (name, m["name"])
-        for name, kpi in document["kpis"].items()
+    exceptions = [
+        f"{m['name'].replace('_', ' ')} {tolerance_of(each)} where {_where(each['where'])}"
         for m in kpi["measures"]
-        if any(loss["measure"] == m["name"] for loss in kpi["losses"])
+        for each in m.get("segments") or ()
     ]
-    lost = {
-        (name, loss["measure"], loss["bound"]): loss
-        for name, kpi in document["kpis"].items()
-        for loss in kpi["losses"]
-    }
-    bounds = sorted({bound for _, _, bound in lost})
-    several = len({name for name, _ in measures}) > 1
+    bounds = {m["error"] for m in kpi["measures"] if m.get("error")}
     return {
-        "drawing": histogram(bars, f"accepted: {hours(accepted)}"),
-        "bounds": [f"{hours(bound)}{' (now)' if bound == accepted else ''}" for bound in bounds],
-        "losses": [
-            {
-                "measure": f"{f'{name}: ' if several else ''}{measure}".replace("_", " "),
-                "cells": [_loss(lost[name, measure, b]) for b in bounds],
-            }
-            for name, measure in measures
+        "name": name,
+        "title": title,
+        "map": heat_map(kpi, failing_days(document), title),
+        "cells": kpi.get("cells", 0),
+        "grain": " \u00d7 ".join(kpi.get("grain", ())).replace("_", " "),
+        "kinds": [kind for kind in ("near", "waived") if kind in squares],
+        "exceptions": exceptions,
+        "error": sorted(bounds),
+        "rows": [
+            _numbers(day, measure, ZoneInfo(document["timezone"]))
+            for day in kpi["days"]
+            for measure in kpi["measures"]
+            if measure["name"] in day["measures"]
         ],
-        "sentence": _loss_sentence(bounds, accepted, measures, lost),
     }
 
 
-def _loss_sentence(
-    bounds: Sequence[int],
-    accepted: int,
-    measures: Sequence[tuple[str, str]],
-    lost: Mapping[tuple[str, str, int], Mapping[str, Any]],
-) -> str:
-    shorter = [bound for bound in bounds if bound < accepted]
-    if not shorter or not measures:
-        return ""
-    bound = shorter[-1]
-
-    def more(one: tuple[str, str]) -> float:
-        return _share(lost[(*one, bound)]) - _share(lost[(*one, accepted)])
-
-    worst = max(measures, key=more)
-    if more(worst) <= 0:
-        return f"With {hours(bound)} accepted, nothing more would have been lost."
-    return (
-        f"With {hours(bound)} accepted, {more(worst):.2%} more of {worst[1].replace('_', ' ')} would be lost."
-    )
+def _where(where: Any) -> str:
+    return ", ".join(f"{k} {v}" for k, v in where.items()) if isinstance(where, Mapping) else str(where)
 
 
-def _share(loss: Mapping[str, Any]) -> float:
-    total = number(loss["total"])
-    return number(loss["lost"]) / total if total else 0.0
+def _numbers(day: Mapping[str, Any], measure: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    seen, values = day["measures"][measure["name"]], Values.of(measure, zone)
+    return {
+        "day": day["day"],
+        "open": day["open"],
+        "measure": measure["name"].replace("_", " "),
+        "instant": values.instant,
+        "cells": grouped(seen["cells"]),
+        **{
+            side: "" if values.instant else values.shown(seen[side])
+            for side in ("batch", "recomputed", "stream")
+        },
+        "tolerated": grouped(seen["tolerated"]),
+        "waived": grouped(seen.get("waived") or 0),
+        "beyond": grouped(max(0, max(seen["beyond"], seen["engine"]) - (seen.get("waived") or 0))),
+        "kind": "open" if day["open"] else standing(seen),
+    }
 
 
-def _loss(loss: Mapping[str, Any]) -> str:
-    return f"{grouped(number(loss['lost']))} ({_share(loss):.2%})" if number(loss["lost"]) else "0"
-
-
-def _class(after: int | None, before: int | None) -> str:
-    if after is None:
-        return "same day" if before == 0 else f"< {hours(before or 0)}"
-    if before is None:
-        return f"> {hours(after)}"
-    if after == 0:
-        return f"< {hours(before)}"
-    return (
-        f"{after // 3600}\u2013{hours(before)}"
-        if after % 3600 == 0
-        else f"{hours(after)}\u2013{hours(before)}"
-    )
-
-
-def _account(balance: Mapping[str, Any]) -> str:
-    if not balance["closes"]:
-        return "The account does not close; the findings say what to do."
-    told = "Every record of the topic is in bronze, and every record of bronze is in one place."
-    again = balance.get("replayed", 0)  # absent in evidence of before there were replays
-    return f"{told} {grouped(again)} of them were dead letters that were sent again." if again else told
+def _checks(document: Document) -> dict[str, Any]:
+    """Return the expectations, those that fail first, then those that were written by hand."""
+    rows = [
+        {
+            "suite": check["suite"],
+            "expectation": str(check["expectation"]).removeprefix("expect_").replace("_", " "),
+            "column": check["column"],
+            "kpi": (check.get("kpi") or "").replace("_", " "),
+            "own": check.get("source") == "contract",
+            "warns": check.get("otherwise") == "warn",
+            "seen": check["seen"],
+            "success": check["success"],
+        }
+        for check in document["expectations"]
+    ]
+    rows.sort(key=lambda row: (row["success"], row["warns"], not row["own"]))
+    failed = [row for row in rows if not row["success"]]
+    return {"rows": rows, "failed": failed, "own": sum(1 for row in rows if row["own"])}
 
 
 _SILVER = {
@@ -306,13 +221,27 @@ def _records(document: Document) -> dict[str, Any]:
     ]
     return {
         "total": grouped(balance["bronze"]),
+        "produced": grouped(balance.get("produced", balance["bronze"])),
         "rows": [
-            {"label": label, "value": balance[key], "shown": grouped(balance[key]), "tone": tone}
+            {
+                "label": label,
+                "value": balance.get(key, 0),
+                "shown": grouped(balance.get(key, 0)),
+                "tone": tone,
+            }
             for key, label, tone in rows
-            if balance[key] or key not in ("unaccounted",)
+            if balance.get(key) or key != "unaccounted"
         ],
         "sentence": _account(balance),
     }
+
+
+def _account(balance: Mapping[str, Any]) -> str:
+    if not balance["closes"]:
+        return "The account does not close; the findings say what to do."
+    told = "Every record of the topic is in bronze, and every record of bronze is in one place."
+    again = balance.get("replayed", 0)  # absent in evidence of before there were replays
+    return f"{told} {grouped(again)} of them were dead letters that were sent again." if again else told
 
 
 def _signatures(document: Document, digest: str, context: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -321,9 +250,9 @@ def _signatures(document: Document, digest: str, context: Mapping[str, Any]) -> 
     for role, people in context["roles"].items():
         words = [w for w in context["sign_offs"] if w["role"] == role and w["evidence"] == digest]
         for word in words:
-            rows.append(
-                {"role": role, "who": word["user"], "state": word["decision"], "comment": word["comment"]}
-            )
+            said = {"approve": "approved", "reject": "rejected", "withdraw": "withdrawn"}
+            state = said.get(word["decision"], word["decision"])
+            rows.append({"role": role, "who": word["user"], "state": state, "comment": word["comment"]})
         if not words:
             waits = "may sign" if document["verdict"] == "PASS" else "waits for PASS"
             rows.append({"role": role, "who": ", ".join(people), "state": waits, "comment": ""})
