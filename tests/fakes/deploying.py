@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from slipway.domain import names
 from slipway.domain.accounting import Counted
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance
+from slipway.domain.gaps import Gap, Held
 from slipway.ports import Actor, LakeFiles, World
 from tests.fakes.control import CONTRACT, Absent, FakeClock
 from tests.fakes.engine import FakeEngine, FakeJob, FakeScripts, FakeWriters
@@ -72,6 +73,7 @@ class Yard:
             writers=self.writers,
             lake=self.lake,
             late_rows=absent,
+            closed_rows=absent,
             dead_letters=absent,
             amendments=cast(Any, self.amendments),
             serving=cast(Any, self.serving),
@@ -114,6 +116,20 @@ class Yard:
         silver = self.rows(names.silver(migration.name, newest)) if newest else 0
         balance = Balance(produced, bronze, silver, 0, 0, 0)
         return Counted(balance, {0: produced - bronze}, (bronze - silver) if newest else 0, {}, ())
+
+    def held(
+        self,
+        migration: Migration,
+        bronze: Sequence[str],
+        offsets: Mapping[int, int],
+        earliest: Mapping[int, int],
+        settled: Mapping[int, int],
+    ) -> Held:
+        """ports.Comparison.held on the fake lake: its rows are the first records of partition 0."""
+        rows = self.rows(names.bronze(migration.name)) if bronze else 0
+        lacking = {partition: end - (0 if partition else rows) for partition, end in offsets.items()}
+        gaps = [Gap(p, offsets[p] - n, offsets[p] - 1) for p, n in lacking.items() if n > 0]
+        return Held(earliest, lacking, dict.fromkeys(offsets, 0), {0: rows - 1}, {}, gaps)
 
 
 def _row(offset: int, ingest: bool) -> dict[str, Any]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from slipway.adapters.comparison import DuckDBClosedRows
 from slipway.adapters.evidence_files import EvidenceFiles
 from slipway.adapters.report import HtmlReports
 from slipway.domain.accounting import Compared
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance
+from slipway.domain.gaps import Gap
 from slipway.errors import Permanent
-from slipway.ports import Actor, BatchRun, Check, Checked, World
+from slipway.ports import Actor, BatchRun, Check, Checked, TopicSpec, World
 from tests.fakes.ledger import FakeLedger
-from tests.fakes.two_sides import TwoSides
+from tests.fakes.two_sides import TEMPLATES, TwoSides
 
 ANA = Actor("ana", authenticated=True, dag_run="manual__1")
 
@@ -29,10 +32,16 @@ class NightWorld:
     as_of: datetime
     now_at: datetime = datetime(2026, 3, 9, 12, tzinfo=UTC)
     batch_ok: bool = True
+    dbt_run: str = "dbt-1"
     loaded_through: datetime | None = None
     end_offset: int | None = None
     failing_check: str = ""
     snapshots_gone: bool = False
+    topic_id: str | None = "topic-1"
+    cleanup: str = "delete"
+    earliest: int = 0
+    markers: set[int] = field(default_factory=set)
+    asked: list[Gap] = field(default_factory=list)
     checkpoints: list[str] = field(default_factory=list)
     tags: list[tuple[str, int, str]] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
@@ -57,6 +66,7 @@ class NightWorld:
             evidence=EvidenceFiles(self.sides.folder / "store"),
             comparison=self.sides.comparison(),
             reports=HtmlReports(self.sides.folder / "reports"),
+            closed_rows=DuckDBClosedRows(self.sides, TEMPLATES, self.sides.folder / "work"),
         )
         return cast(World, parts)
 
@@ -70,7 +80,17 @@ class NightWorld:
 
     def bounds(self, name: str) -> Mapping[int, tuple[int, int]]:
         end = len(self.sides.bronze) if self.end_offset is None else self.end_offset
-        return {0: (0, end)}
+        return {0: (self.earliest, end)}
+
+    def identity(self, name: str) -> str | None:
+        return self.topic_id
+
+    def describe(self, name: str) -> TopicSpec | None:
+        return TopicSpec(name, 1, 1, {"cleanup.policy": self.cleanup})
+
+    def proven_empty(self, name: str, gaps: Sequence[Gap]) -> Sequence[Gap]:
+        self.asked += gaps
+        return [gap for gap in gaps if self.markers.issuperset(range(gap.first, gap.through + 1))]
 
     def checkpoint(self, job_id: str) -> None:
         self.checkpoints.append(job_id)
@@ -95,7 +115,7 @@ class NightWorld:
 
     # --- facts
     def batch_run(self, migration: str) -> BatchRun | None:
-        return BatchRun("dbt-1", self.as_of, self.loaded_through or self.as_of, self.batch_ok)
+        return BatchRun(self.dbt_run, self.as_of, self.loaded_through or self.as_of, self.batch_ok)
 
     def replayed_through(self, topic: str) -> datetime | None:
         return None
@@ -111,6 +131,7 @@ class NightWorld:
         days: tuple[date, date],
         balance: Balance,
         compared: Compared,
+        rows: Mapping[str, Path],
         label: str,
     ) -> Checked:
         found = Check("silver", "unique", "trip_id", not self.failing_check, self.failing_check)

@@ -286,20 +286,34 @@ def test_a_restart_while_records_are_counted_makes_the_gate_look_again(yard: Yar
     job: list[FakeJob] = []
     yard.engine.begin = job.append
     counts: list[int] = []
-    count = yard.count
+    look = yard.held
 
     def counting(*given: object) -> object:
         counts.append(1)
         if len(counts) == 1:
             job[0].restarts += 1
-        return count(*given)  # type: ignore[arg-type]
+        return look(*given)  # type: ignore[arg-type]
 
-    yard.count = counting  # type: ignore[assignment,method-assign]
+    yard.held = counting  # type: ignore[assignment,method-assign]
 
     deployed = ingest(yard)
 
     assert len(counts) == 2
     assert deployed.passed is not None and deployed.passed.restarts == 1
+
+
+def test_a_topic_that_was_made_again_is_not_read_into_the_old_lake(yard: Yard) -> None:
+    yard.produce(3)
+    ingest(yard)
+    spec = yard.topics.describe(yard.migration.contract.events.topic)
+    assert spec is not None
+    yard.topics.delete(spec.name)
+    yard.topics.create(spec)
+    yard.produce(5)
+
+    with pytest.raises(Permanent, match="another topic"):
+        ingest(yard)
+    assert len(yard.engine.submitted) == 1
 
 
 def test_an_empty_topic_passes(yard: Yard) -> None:

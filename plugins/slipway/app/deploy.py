@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from slipway.app.attempts import Deployed, Job, NothingToGoOnFrom, have_running
-from slipway.app.balance import count_records
+from slipway.app.balance import absent_of_bronze, count_records
 from slipway.app.tables import bronze_table, revision_tables
 from slipway.domain import names
 from slipway.domain.contract import Migration
 from slipway.domain.states import State
 from slipway.errors import Permanent
 from slipway.faults import fail_at
-from slipway.ports import Actor, LakeFiles, World
+from slipway.ports import Actor, Standing, World
 
 
 def deploy_ingest(migration: Migration, world: World, by: Actor) -> Deployed:
     """Have the ingest job run and through its gate; a changed script goes on where the old one stood."""
     with world.ledger.lock(migration.name):
-        cluster_id = _provisioned(migration, world)
+        cluster_id = _provisioned(migration, world, by)
         subject = names.value_subject(migration.contract.events.topic)
         schema_id = world.schemas.identify(subject, migration.schema.text)
         if schema_id is None:
@@ -38,7 +36,7 @@ def deploy_ingest(migration: Migration, world: World, by: Actor) -> Deployed:
             writes=(),
             reads=(),
             script=lambda _: world.scripts.ingest(migration, schema_id),
-            missing=lambda ends: _not_in_bronze(migration, ends, world),
+            missing=lambda ends: absent_of_bronze(migration, ends, world),
         )
         return have_running(job, cluster_id, world)
 
@@ -50,7 +48,7 @@ def deploy_revision(migration: Migration, world: World, by: Actor) -> Deployed:
     same revision only ever goes on.
     """
     with world.ledger.lock(migration.name):
-        cluster_id = _provisioned(migration, world)
+        cluster_id = _provisioned(migration, world, by)
         revision = _revision_of(migration, world)
         try:
             deployed = _have_revision(migration, revision, cluster_id, world, by)
@@ -91,7 +89,7 @@ def _have_revision(migration: Migration, revision: int, cluster_id: str, world: 
     return have_running(job, cluster_id, world)
 
 
-def _provisioned(migration: Migration, world: World) -> str:
+def _provisioned(migration: Migration, world: World, by: Actor) -> str:
     """Return the cluster's id; Permanent unless this very contract was provisioned on it."""
     standing = world.ledger.standing(migration.name)
     fix = f"trigger {migration.name}.provision first"
@@ -107,7 +105,18 @@ def _provisioned(migration: Migration, world: World) -> str:
             f"{migration.name} was provisioned on Kafka cluster {standing.cluster_id}, but slipway_kafka "
             f"leads to {cluster_id}; point the connection back"
         )
+    _same_topic(migration, standing, world, by)
     return cluster_id
+
+
+def _same_topic(migration: Migration, standing: Standing, world: World, by: Actor) -> None:
+    """Remember the topic that the first job reads; Permanent when it was deleted and made again since."""
+    topic = migration.contract.events.topic
+    identity = world.topics.identity(topic)
+    if identity is None:
+        raise Permanent(f"there is no topic {topic}; trigger {migration.name}.provision")
+    if standing.topic_id != identity:
+        world.ledger.remember_topic(migration.name, identity, by)
 
 
 def _revision_of(migration: Migration, world: World) -> int:
@@ -117,14 +126,3 @@ def _revision_of(migration: Migration, world: World) -> int:
         return 1
     newest = max(known)
     return newest if known[newest] == world.scripts.revision_digest(migration) else newest + 1
-
-
-def _not_in_bronze(migration: Migration, ends: Mapping[int, int], world: World) -> int:
-    bounds = world.topics.bounds(migration.contract.events.topic)
-    earliest = {partition: first for partition, (first, _) in bounds.items()}
-    bronze = names.bronze(migration.name)
-    snapshot = world.lake.snapshot(bronze)
-    if snapshot is None:
-        return sum(end - earliest[partition] for partition, end in ends.items())
-    files = LakeFiles(world.lake.data_files(bronze, snapshot), (), (), (), ())
-    return sum(world.comparison.count(migration, files, ends, earliest).absent.values())

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from slipway.app.balance import count_records, files_of, snapshots_of
+from slipway.app.balance import files_of
+from slipway.app.same_topic import newest_of_bronze, refuse_lost_offsets, same_topic
+from slipway.app.watch import Missing, Watch, hurry
 from slipway.domain.accounting import Counted
 from slipway.domain.closing import reach
 from slipway.domain.contract import Migration
-from slipway.domain.evidence import Cut
+from slipway.domain.evidence import Cut, Digest
+from slipway.domain.gaps import told
 from slipway.domain.periods import Period
 from slipway.domain.window import spoken
-from slipway.errors import Permanent, SlipwayError
+from slipway.errors import Permanent
 from slipway.ports import BatchRun, LakeFiles, World
 
 LOOK_AGAIN_SECONDS = 1.0
@@ -24,11 +27,16 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The cut as it was aimed at. offsets: next offset to read, by partition; as_of: UTC."""
+    """The cut as it was aimed at. offsets: next offset to read, by partition; as_of: UTC.
+
+    contract_digest: of the contract by which it was aimed; topic_id: Kafka's id of the topic.
+    """
 
     as_of: datetime
     offsets: Mapping[int, int]
     revision: int
+    contract_digest: Digest
+    topic_id: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the target as plain values, to be handed from task to task."""
@@ -36,6 +44,8 @@ class Target:
             "as_of": self.as_of.isoformat(),
             "offsets": {str(partition): offset for partition, offset in self.offsets.items()},
             "revision": self.revision,
+            "contract_digest": self.contract_digest,
+            "topic_id": self.topic_id,
         }
 
     @staticmethod
@@ -45,29 +55,9 @@ class Target:
             as_of=datetime.fromisoformat(str(given["as_of"])).astimezone(UTC),
             offsets={int(partition): int(offset) for partition, offset in given["offsets"].items()},
             revision=int(given["revision"]),
+            contract_digest=Digest(str(given["contract_digest"])),
+            topic_id=str(given["topic_id"]),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Records below the cut that are not where they must be. absent: not in bronze, by partition."""
-
-    absent: Mapping[int, int]
-    unaccounted: int
-
-    @property
-    def nothing(self) -> bool:
-        """True when the cut can be taken."""
-        return not self.absent and not self.unaccounted
-
-    def __str__(self) -> str:
-        parts = [
-            f"{records} of partition {partition} are not in bronze"
-            for partition, records in sorted(self.absent.items())
-        ]
-        if self.unaccounted:
-            parts.append(f"{self.unaccounted} of bronze are in neither silver, late, rejected nor duplicates")
-        return "records: " + ", ".join(parts) if parts else "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +67,8 @@ class Frozen:
     incomplete: what was still missing when the patience was over; batch: what is wrong with the baseline;
     both empty when all is well. closed_through: last business day to judge; first: first day to compare;
     last: the last one shown. period: of a close run; still_open: why it can't be closed yet, in words.
+    changed: what became another contract or revision since the cut was aimed at; expired: which records the
+    topic had removed before bronze read them; both in words, and empty when all is well.
     """
 
     cut: Cut
@@ -89,12 +81,15 @@ class Frozen:
     last: date
     period: Period | None = None
     still_open: str = ""
+    changed: str = ""
+    expired: str = ""
 
 
 def aim(migration: Migration, as_of: datetime, world: World) -> Target:
     """Read the topic's end offsets and hurry the jobs.
 
-    Permanent when as_of lies in the future, or no revision was deployed.
+    Permanent when as_of lies in the future, when no revision was deployed, and when the topic is not the one
+    that bronze has read, or one that loses records by itself.
     """
     instant = as_of.astimezone(UTC)
     standing = world.ledger.standing(migration.name)
@@ -108,18 +103,25 @@ def aim(migration: Migration, as_of: datetime, world: World) -> Target:
             f"as_of {instant.isoformat()} lies in the future: {clock} is at {newest.isoformat()};"
             " give an instant that is not later"
         )
-    bounds = world.topics.bounds(migration.contract.events.topic)
-    target = Target(instant, {partition: end for partition, (_, end) in bounds.items()}, standing.revision)
-    _hurry(migration, target.revision, world)
-    return target
+    topic_id = same_topic(migration, standing.topic_id, world)
+    newest_held = newest_of_bronze(migration, world)
+    ends = {
+        partition: end for partition, (_, end) in world.topics.bounds(migration.contract.events.topic).items()
+    }
+    refuse_lost_offsets(migration, newest_held, ends)
+    hurry(migration, standing.revision, world)
+    return Target(instant, ends, standing.revision, migration.contract_digest, topic_id)
+
+
+def watch(migration: Migration, target: Target, world: World) -> Watch:
+    """Return what looks whether the lake has everything below the target; Permanent for another topic."""
+    same_topic(migration, target.topic_id, world)
+    return Watch(migration, target.revision, target.offsets, target.topic_id, world)
 
 
 def missing(migration: Migration, target: Target, world: World) -> Missing:
     """Look once at what the lake lacks below the target, and ask the jobs for a checkpoint when it does."""
-    found = _missing(count_records(migration, target.revision, target.offsets, world))
-    if not found.nothing:
-        _hurry(migration, target.revision, world)
-    return found
+    return watch(migration, target, world).look()
 
 
 def freeze(
@@ -136,29 +138,42 @@ def freeze(
     period: compare its days, all of them or none, in place of those that a night looks back on.
     """
     deadline = world.clock.now() + patience
-    while True:
-        snapshots = snapshots_of(migration, target.revision, world)
-        bounds = world.topics.bounds(migration.contract.events.topic)
-        files = files_of(migration, target.revision, snapshots, world)
-        earliest = {partition: first for partition, (first, _) in bounds.items()}
-        counted = world.comparison.count(migration, files, target.offsets, earliest)
-        lacking = _missing(counted)
-        if lacking.nothing or world.clock.now() >= deadline:
-            break
-        _hurry(migration, target.revision, world)
+    watching = watch(migration, target, world)
+    while not watching.look().nothing and world.clock.now() < deadline:
         wait(LOOK_AGAIN_SECONDS)
-    return _take(migration, target, snapshots, counted, lacking, world, period)
+    same_topic(migration, target.topic_id, world)
+    return _take(migration, target, watching, world, period)
+
+
+def changed(migration: Migration, target: Target, world: World) -> str:
+    """Return, in words, what has changed since the cut was aimed at; empty when nothing has.
+
+    migration: as its file is now.
+    """
+    found = []
+    if migration.contract_digest != target.contract_digest:
+        found.append(
+            f"the contract was {target.contract_digest[:12]} when the cut was aimed at and is"
+            f" {migration.contract_digest[:12]} now"
+        )
+    standing = world.ledger.standing(migration.name)
+    revision = standing.revision if standing else None
+    if revision != target.revision:
+        found.append(
+            f"revision {target.revision} was current when the cut was aimed at and {revision} is now"
+        )
+    return "; ".join(found)
 
 
 def _take(
     migration: Migration,
     target: Target,
-    snapshots: Mapping[str, int],
-    counted: Counted,
-    lacking: Missing,
+    watching: Watch,
     world: World,
     period: Period | None,
 ) -> Frozen:
+    seen, counted = watching.seen(), watching.counted()
+    lacking = Missing(counted.absent, counted.unaccounted)
     run = world.facts.batch_run(migration.name)
     progress = _progress(migration, target, counted, world)
     batch_through = min(run.loaded_through, target.as_of) if run and run.ok else _BEGINNING
@@ -182,16 +197,19 @@ def _take(
         cut=Cut(
             as_of=target.as_of,
             offsets=target.offsets,
-            snapshots=snapshots,
+            snapshots=seen.snapshots,
             progress=progress,
             batch_through=batch_through,
             dbt_run=run.run_id if run else "",
             revision=target.revision,
             contract_digest=migration.contract_digest,
             amendments=tuple(world.facts.amendments(migration.name, target.revision)),
+            topic_id=target.topic_id,
+            gaps=seen.gaps.empty,
+            expired=seen.gaps.expired,
         ),
         counted=counted,
-        files=files_of(migration, target.revision, snapshots, world, days),
+        files=files_of(migration, target.revision, seen.snapshots, world, days),
         incomplete="" if lacking.nothing else str(lacking),
         batch=batch,
         first=first,
@@ -199,6 +217,8 @@ def _take(
         last=last,
         period=period,
         still_open=still_open,
+        changed=changed(migration, target, world),
+        expired=told(seen.gaps.expired),
     )
 
 
@@ -246,21 +266,3 @@ def _newest_instant(migration: Migration, world: World) -> tuple[datetime, str]:
             f" trigger {migration.name}.baseline first"
         )
     return run.as_of, "the newest baseline"
-
-
-def _missing(counted: Counted) -> Missing:
-    return Missing(counted.absent, counted.unaccounted)
-
-
-def _hurry(migration: Migration, revision: int, world: World) -> None:
-    """Ask the running jobs for a checkpoint, with which they commit; the next one comes anyway."""
-    jobs: dict[str, str] = {}
-    for attempt in world.ledger.attempts(migration.name):
-        if attempt.revision in (0, revision):
-            jobs.setdefault(attempt.kind, attempt.job_id)
-    for job_id in jobs.values():
-        try:
-            world.engine.checkpoint(job_id)
-        except SlipwayError:
-            # A job that can't be hurried shows in what stays missing, and there with a verdict.
-            continue

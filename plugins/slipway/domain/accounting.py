@@ -211,6 +211,7 @@ class Compared:
     """Everything that one comparison found. folded_by: who folded silver; empty when the comparison did.
 
     late_of_days: (late events, all events) by closed day. advice: which accept_late would lose how much.
+    amended: the kept places of late rows that count; None where nothing was amended.
     """
 
     kpis: Mapping[str, ComparedKpi]
@@ -219,6 +220,7 @@ class Compared:
     folded_by: str = ""
     late_of_days: Mapping[date, tuple[int, int]] = field(default_factory=dict)
     advice: Advice | None = None
+    amended: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)

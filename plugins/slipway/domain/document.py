@@ -10,6 +10,7 @@ from typing import Any
 from slipway.domain.accounting import Compared, ComparedKpi, Counted
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cut, Digest, Verdict
+from slipway.domain.gaps import Run
 from slipway.domain.judging import Finding, day_verdicts, kpi_verdict
 from slipway.domain.lateness import advice_document
 from slipway.domain.masking import HIDDEN, Masking
@@ -89,6 +90,10 @@ def build(migration: Migration, found: Found) -> dict[str, Any]:
             "batch_through": cut.batch_through,
             "amendments": list(cut.amendments),
             "missing": found.incomplete,
+            "topic_id": cut.topic_id,
+            "gaps": [_run(run) for run in cut.gaps],
+            "expired": [_run(run) for run in cut.expired],
+            "amended": compared.amended if compared else None,
         },
         "days": {
             "first": found.first,
@@ -152,6 +157,16 @@ def _advice(migration: Migration, compared: Compared | None) -> dict[str, Any]:
 
 def _period(period: Period | None) -> dict[str, Any] | None:
     return {"name": period.name, "first": period.first, "last": period.last} if period else None
+
+
+def _run(run: Run) -> dict[str, int]:
+    """Return offsets of one partition: so many of those from first to through hold no record."""
+    return {
+        "partition": run.partition,
+        "first": run.first,
+        "through": run.through,
+        "offsets": run.offsets,
+    }
 
 
 def _balance(counted: Counted) -> dict[str, Any]:

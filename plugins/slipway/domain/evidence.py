@@ -11,6 +11,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NewType
 
+from slipway.domain.gaps import Run
+
 Digest = NewType("Digest", str)
 """SHA-256 of a canonical document, 64 lower-case hexadecimal digits."""
 
@@ -56,6 +58,8 @@ class Cut:
     progress: arrival time up to which every partition has been read, UTC.
     batch_through: arrival time up to which the batch side had loaded, UTC.
     amendments: ids of the amendments that were applied when the cut was taken, ascending.
+    topic_id: Kafka's id of the topic that the offsets belong to. gaps: offsets below the ends that were
+    proven to hold no record. expired: those that the topic had removed before bronze read them.
     """
 
     as_of: datetime
@@ -67,6 +71,9 @@ class Cut:
     revision: int
     contract_digest: Digest
     amendments: tuple[int, ...] = ()
+    topic_id: str = ""
+    gaps: tuple[Run, ...] = ()
+    expired: tuple[Run, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
