@@ -95,15 +95,22 @@ def test_an_older_version_that_came_late_explains_nothing(sides: TwoSides) -> No
 def test_a_version_that_the_batch_has_not_loaded_is_told_from_one_that_came_after_its_cut(
     sides: TwoSides,
 ) -> None:
-    for n, at in ((1, None), (2, sides.question_batch_through())):
-        sides.accept(trip(n))
-        sides.batch.append(trip(n))
-        sides.accept(trip(n, version=2, fare=900), at)
+    sides.closed = 2
+    through = sides.question_batch_through()
+    for n, day, at in ((1, 2, None), (2, 2, through), (3, 1, through)):
+        sides.accept(trip(n, day))
+        sides.batch.append(trip(n, day))
+        sides.accept(trip(n, day, version=2, fare=900), at)
 
     kpi = compared(sides)
 
-    named = {example.cause: example.ids for example in kpi.examples}
-    assert named == {Cause.NOT_IN_BATCH: ("t1",), Cause.AFTER_BATCH_CUT: ("t2",)}
+    named = {(example.cause, example.ids) for example in kpi.examples}
+    # On a closed day the batch has had its time.
+    assert named == {
+        (Cause.NOT_IN_BATCH, ("t1",)),
+        (Cause.AFTER_BATCH_CUT, ("t2",)),
+        (Cause.NOT_IN_BATCH, ("t3",)),
+    }
 
 
 def test_the_same_version_with_other_values_is_a_difference_of_values(sides: TwoSides) -> None:
@@ -298,7 +305,7 @@ def test_causes_sum_to_the_delta_and_name_the_fate_of_the_version_that_makes_the
     drawn: list[list[tuple[Cause | None, int, str | None, int]]], random: Random
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        sides = TwoSides(Path(folder), migration(keep="latest"))
+        sides = TwoSides(Path(folder), migration(keep="latest"), days=4, closed=3)
         expected: dict[Cause, set[str]] = defaultdict(set)
         arrivals = []
         for n, versions in enumerate(drawn):
@@ -306,6 +313,8 @@ def test_causes_sum_to_the_delta_and_name_the_fate_of_the_version_that_makes_the
             stream: Trip | None = None
             fates: dict[int, Cause | None] = {}
             for version, (fate, day, zone, fare) in enumerate(versions, start=1):
+                if any(one_fate is Cause.AFTER_BATCH_CUT for one_fate, *_ in versions):
+                    day = 3  # the open one
                 # The fare tells versions apart, so that no difference cancels out unseen.
                 one = trip(n, day, version, zone=zone, fare=1000 * version + fare)
                 fates[version] = fate

@@ -8,7 +8,9 @@
 {%- endif %}
 CREATE OR REPLACE TEMP TABLE stream_rows AS
 SELECT
-    {{ id }} AS id, {{ version ~ " AS version, " if version }}arrived_at,
+    {{ id }} AS id, {{ version ~ " AS version, " if version }}
+    -- On a closed day the batch has had its time; only what an open day has got since is ahead of it.
+    arrived_at >= {{ batch_through }} AND business_day > {{ closed_through }} AS is_after_batch,
     row_number() OVER (PARTITION BY {{ id }} ORDER BY {{ version ~ " DESC, " if version }}kafka_partition, kafka_offset) AS copy,
     {% for c in columns %}{{ c.column }} AS {{ c.stream }}{{ ", " if not loop.last }}{% endfor %}
 FROM (
@@ -18,7 +20,7 @@ FROM (
 );
 
 -- Of several batch rows of one id {{ "the newest version stands for it, and among its copies " if version }}the one that equals the stream's
--- is kept, so that a mere copy is a mere copy.
+-- is kept, so that a mere copy is a mere copy. Rows without an id can be paired with nothing; they are copies.
 CREATE OR REPLACE TEMP TABLE batch_rows AS
 SELECT
     b.id, {{ "b.version, " if version }}b.key,
@@ -28,12 +30,12 @@ SELECT
             {{ "b.version DESC NULLS LAST," if version }}
             {% for c in columns %}b.{{ c.batch }} IS NOT DISTINCT FROM s.{{ c.stream }}{{ " AND " if not loop.last }}{% endfor %} DESC,
             {% for c in columns %}b.{{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
-    ) AS copy,
+    ) + CAST(b.id IS NULL AS INTEGER) AS copy,
     {% for c in columns %}b.{{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
 FROM (
     SELECT {{ id }} AS id, {{ version ~ " AS version, " if version }}{{ key }} AS key, {% for c in columns %}{{ c.column }} AS {{ c.batch }}{{ ", " if not loop.last }}{% endfor %}
     FROM batch_events_of_all_days AS e
-    SEMI JOIN picked AS p ON e.{{ id }} = p.id
+    WHERE {{ id }} IS NULL OR {{ id }} IN (SELECT id FROM picked)
 ) AS b
 LEFT JOIN stream_rows AS s ON b.id = s.id AND s.copy = 1;
 
@@ -60,41 +62,48 @@ FROM batch_rows AS b
 ANTI JOIN stream_rows AS s ON b.id = s.id{{ " AND NOT coalesce(b.version > s.version, FALSE)" if version }}
 WHERE b.copy = 1;
 
--- A rejected record without an id stands for at most one missing id of its key.
+-- A rejected record without an id stands for at most one missing id of its key, and for the same one in every KPI.
+-- Records that arrived before {{ since }} are too old to be events of the compared days.
+CREATE TEMP TABLE IF NOT EXISTS claimed (id VARCHAR, key VARCHAR);
+
+INSERT INTO claimed
+SELECT o.id, o.key
+FROM batch_only AS o
+JOIN (
+    SELECT r.key, count(*) - (SELECT count(*) FROM claimed AS c WHERE c.key = r.key) AS records
+    FROM rejected AS r
+    WHERE r.event_id IS NULL AND r.key IS NOT NULL AND r.arrived_at >= {{ since }}
+    GROUP BY r.key
+) AS n ON o.key = n.key
+WHERE NOT o.is_late AND NOT o.is_rejected AND o.id NOT IN (SELECT id FROM claimed)
+QUALIFY row_number() OVER (PARTITION BY o.key ORDER BY o.is_in_bronze, o.id) <= n.records;
+
 CREATE OR REPLACE TEMP TABLE fates AS
 SELECT
     id,
     CASE
         WHEN is_late THEN {{ step.late }}
-        WHEN is_rejected OR nth <= nameless THEN {{ step.rejected }}
+        WHEN is_rejected OR id IN (SELECT id FROM claimed) THEN {{ step.rejected }}
         WHEN is_in_bronze THEN {{ step.lost_in_stream }}
         ELSE {{ step.not_arrived }}
     END AS leaves
-FROM (
-    SELECT
-        o.*, coalesce(r.nameless, 0) AS nameless,
-        row_number() OVER (PARTITION BY o.key, o.is_late OR o.is_rejected ORDER BY o.is_in_bronze, o.id) AS nth
-    FROM batch_only AS o
-    LEFT JOIN (
-        SELECT key, count(*) AS nameless FROM rejected WHERE event_id IS NULL AND key IS NOT NULL GROUP BY key
-    ) AS r ON o.key = r.key
-);
+FROM batch_only;
 
 CREATE OR REPLACE TEMP TABLE walked AS
-SELECT row_number() OVER (ORDER BY id, kind, copy) AS row, * EXCLUDE (kind, copy)
+SELECT row_number() OVER (ORDER BY id, kind, copy) AS row, * EXCLUDE (kind, copy) REPLACE (coalesce(id, '(no id)') AS id)
 FROM (
     SELECT
         coalesce(b.id, s.id) AS id, 0 AS kind, 1 AS copy, b.id IS NOT NULL AS in_batch, s.id IS NOT NULL AS in_stream,
         CASE
             WHEN b.id IS NOT NULL THEN 0
-            WHEN s.arrived_at >= {{ batch_through }} THEN {{ step.after_batch_cut }}
+            WHEN s.is_after_batch THEN {{ step.after_batch_cut }}
             ELSE {{ step.not_in_batch }}
         END AS enters,
         {%- if version %}
         CASE WHEN s.id IS NULL THEN f.leaves ELSE {{ never }} END AS leaves,
         CASE
             WHEN b.version > s.version THEN f.leaves
-            WHEN b.version < s.version AND s.arrived_at >= {{ batch_through }} THEN {{ step.after_batch_cut }}
+            WHEN b.version < s.version AND s.is_after_batch THEN {{ step.after_batch_cut }}
             WHEN b.version < s.version THEN {{ step.not_in_batch }}
         END AS turns,
         {%- else %}

@@ -4,7 +4,7 @@
 CREATE OR REPLACE TEMP TABLE suspects AS
 WITH by_id AS (
     SELECT
-        id, min(day) AS day,
+        coalesce(id, '(no id)') AS id, min(day) AS day,
         CASE
             WHEN sum(in_stream) = 0 THEN 'batch_only'
             WHEN sum(in_batch) = 0 THEN 'stream_only'
@@ -12,9 +12,9 @@ WITH by_id AS (
             ELSE 'copies'
         END AS kind
     FROM unlike
-    GROUP BY id
+    GROUP BY ALL
 )
 SELECT id, day, kind FROM by_id
-WHERE kind = 'differs' OR id NOT IN (SELECT id FROM told WHERE id IS NOT NULL);
+WHERE kind = 'differs' OR id NOT IN (SELECT id FROM told);
 
-CREATE OR REPLACE TEMP TABLE picked AS SELECT id FROM suspects WHERE id IS NOT NULL
+CREATE OR REPLACE TEMP TABLE picked AS SELECT id FROM suspects

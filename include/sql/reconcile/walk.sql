@@ -1,7 +1,8 @@
 -- What does each measure come to after each step of the walk, and which cause took what share of the difference?
 -- Reads moving, still, touched, deltas and differing. shares sum to b - s; a remainder means that the walk does not
 -- start at the batch's events or does not end at the stream's. A cell is folded at the steps that touch it; in
--- between its value stands.
+-- between its value stands. A minimum, maximum or average of nothing is NULL and counts as zero in a difference; a
+-- cause that makes something of nothing, or nothing of something, has a share even where that is zero.
 CREATE OR REPLACE TEMP TABLE needed AS
 SELECT cell, 0 AS step FROM differing
 UNION
@@ -25,10 +26,16 @@ JOIN differing AS d ON {% for g in grain %}f.{{ g.column }} IS NOT DISTINCT FROM
 CREATE OR REPLACE TEMP TABLE walk AS
 SELECT
     d.cell, d.day, d.measure, d.b, d.r, d.s, d.e, d.beyond, t.step,
-    last_value(CASE WHEN n.cell IS NOT NULL THEN coalesce(v.value, 0) END IGNORE NULLS) OVER (
+    last_value(CASE WHEN n.cell IS NOT NULL THEN {'value': coalesce(v.value, z.zero)} END IGNORE NULLS) OVER (
         PARTITION BY d.cell, d.measure ORDER BY t.step
-    ) AS value
+    ).value AS value
 FROM (SELECT * FROM deltas SEMI JOIN differing USING (cell)) AS d
+JOIN (
+    {%- for m in measures %}
+    SELECT {{ loop.index0 }} AS measure, CAST({{ m.zero }} AS HUGEINT) AS zero
+    {{ "UNION ALL" if not loop.last }}
+    {%- endfor %}
+) AS z ON d.measure = z.measure
 CROSS JOIN range(0, {{ last_step + 1 }}) AS t(step)
 LEFT JOIN needed AS n ON d.cell = n.cell AND t.step = n.step
 LEFT JOIN (
@@ -39,21 +46,22 @@ LEFT JOIN (
 ) AS v ON d.cell = v.cell AND d.measure = v.measure AND t.step = v.step;
 
 CREATE OR REPLACE TEMP TABLE shares AS
-SELECT * FROM (
-    SELECT cell, day, measure, '{{ causes[0] }}' AS cause, coalesce(b, 0) - coalesce(e, 0) AS share FROM walk WHERE step = 0
+SELECT cell, day, measure, cause, coalesce(before, 0) - coalesce(after, 0) AS share
+FROM (
+    SELECT cell, day, measure, '{{ causes[0] }}' AS cause, b AS before, e AS after FROM walk WHERE step = 0
     UNION ALL
-    SELECT cell, day, measure, ['{{ causes[1:-1] | join("', '") }}'][step] AS cause, before - value AS share
+    SELECT cell, day, measure, ['{{ causes[1:-1] | join("', '") }}'][step] AS cause, before, value AS after
     FROM (SELECT *, lag(value) OVER (PARTITION BY cell, measure ORDER BY step) AS before FROM walk)
     WHERE step > 0
     UNION ALL
-    SELECT cell, day, measure, '{{ causes[-1] }}' AS cause, coalesce(r, 0) - coalesce(s, 0) AS share FROM walk WHERE step = 0
+    SELECT cell, day, measure, '{{ causes[-1] }}' AS cause, r AS before, s AS after FROM walk WHERE step = 0
 )
-WHERE share <> 0;
+WHERE before IS DISTINCT FROM after;
 
+-- Something in place of nothing is at least one unit of the last place.
 CREATE OR REPLACE TEMP TABLE remainders AS
 SELECT
     cell, measure,
-    abs(coalesce(any_value(e), 0) - any_value(value) FILTER (WHERE step = 0))
-    + abs(coalesce(any_value(r), 0) - any_value(value) FILTER (WHERE step = {{ last_step }})) AS remainder
-FROM walk
+    sum(CASE WHEN wanted IS DISTINCT FROM value THEN greatest(abs(coalesce(wanted, 0) - coalesce(value, 0)), 1) ELSE 0 END) AS remainder
+FROM (SELECT *, CASE WHEN step = 0 THEN e ELSE r END AS wanted FROM walk WHERE step IN (0, {{ last_step }}))
 GROUP BY cell, measure

@@ -29,6 +29,12 @@ STEPS: tuple[Cause, ...] = tuple(cause for cause in Cause if cause not in (Cause
 SCALE_OF_DOUBLES = 6
 """Doubles are compared as decimals of this scale."""
 
+LARGEST_DOUBLE = 24
+"""Doubles from 10 to the power of this on, the infinities and NaN are compared as if they were that number.
+
+No KPI that an engine folds has such values (see domain/number_types.py), but a table may hold them.
+"""
+
 
 def step_of(cause: Cause) -> int:
     """Return the number of the event set in which a cause has taken effect; 0 is the batch's own set."""
@@ -59,6 +65,21 @@ def scale_of(measure: CompiledMeasure) -> int:
             " Compare a number or an instant instead, or leave the measure out of the contract"
         )
     return SCALE_OF_DOUBLES if kind == "double" else 0
+
+
+def error_of(measure: CompiledMeasure) -> str:
+    """Return how exactly a measure's values are compared, in words; empty when to the last digit."""
+    if measure.type == "double":
+        return (
+            f"values are rounded to {SCALE_OF_DOUBLES} decimal places, each side alike: a difference of"
+            f" 0.{'1'.rjust(SCALE_OF_DOUBLES, '0')} or more always shows, and is shown to within as much"
+        )
+    if measure.function == "sum" and measure.argument is not None and measure.argument.type == "double":
+        return (
+            f"each addend is rounded to {SCALE_OF_DOUBLES} decimal places, each side alike, and these are"
+            f" summed exactly: at most 0.{'5'.rjust(SCALE_OF_DOUBLES + 1, '0')} an event off the doubles' sum"
+        )
+    return ""
 
 
 def column_type(migration: Migration, column: str) -> str:
@@ -115,7 +136,11 @@ class CauseTotal:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One measure in one cell that differs. shares: by cause, without zeros; they sum to batch - stream."""
+    """One measure in one cell that differs. shares: by cause; they sum to batch - stream.
+
+    A share is zero where the cause made a zero of nothing, or nothing of a zero. remainder: what the shares
+    leave over, always zero unless the comparison itself is broken.
+    """
 
     cell: Mapping[str, str | None]
     day: date
@@ -163,8 +188,9 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class ComparedKpi:
-    """What the comparison of one KPI found. listed: the largest differences, `differing` counts all of them.
+    """What the comparison of one KPI found.
 
+    listed: broken cells, then the largest differences; `differing` counts all of them.
     crowded: cells that one side holds in several rows, which no comparison can make sense of.
     broken: cells and measures whose walk does not start or end where it must; any is an ERROR.
     rows, events: kept Parquet files, by digest. used: what each waiver's cause comes to.

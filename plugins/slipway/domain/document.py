@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from slipway.domain.accounting import Compared, ComparedKpi, Counted
+from slipway.domain.accounting import Compared, ComparedKpi, Counted, error_of
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cut, Digest, Verdict
 from slipway.domain.gaps import Run
@@ -243,6 +243,7 @@ def kpi_document(
                     }
                     for bound in m.tolerance.segments
                 ],
+                "error": error_of(m),
             }
             for m in compiled.measures
         ],

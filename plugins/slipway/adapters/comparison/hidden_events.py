@@ -12,7 +12,7 @@ import duckdb
 from slipway.adapters.comparison.batch_events import local_midnight
 from slipway.adapters.comparison.event_columns import event_columns, version_columns
 from slipway.adapters.comparison.relations import Relations
-from slipway.adapters.comparison.templates import Templates, quoted_all, version_of
+from slipway.adapters.comparison.templates import Templates, opening_of, quoted_all, version_of
 from slipway.domain.accounting import Hidden, compared_columns
 from slipway.domain.contract import Migration
 from slipway.domain.rendering import quoted, text_literal
@@ -39,10 +39,11 @@ class HiddenEvents:
         self._connection.execute("CREATE OR REPLACE TEMP TABLE told (id VARCHAR, kpi VARCHAR)")
 
     def told(self, kpi: str) -> None:
-        """Remember the events that the walk of a KPI has just named in closed cells."""
+        """Remember the events that the walk of a KPI has just named in cells that hold a closed day."""
+        opens = opening_of(self._migration.kpis[kpi])
         self._connection.execute(
             f"INSERT INTO told SELECT DISTINCT t.id, {text_literal(kpi)} FROM touched AS t"
-            " JOIN differing AS d ON t.cell = d.cell WHERE d.day <= ?",
+            f" SEMI JOIN (SELECT cell FROM differing WHERE {opens} <= ?) AS d ON t.cell = d.cell",
             [self._question.closed_through],
         )
 

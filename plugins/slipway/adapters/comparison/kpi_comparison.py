@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,9 @@ from slipway.ports import Question
 
 LISTED = 200
 """Differences and examples that evidence lists; all of them are in the kept files, and counted."""
+
+OLDEST_REJECTED = timedelta(days=7)
+"""How long before the end of the first compared day a rejected record without an id may have arrived."""
 
 
 class KpiComparison:
@@ -86,10 +89,18 @@ class KpiComparison:
             events = relations.scan.fold(self._kpi, [Source("batch_events_of_all_days")])
             self._connection.execute(self._sql("batch_side", relation=f"({events})", compared=self._compared))
             self._connection.execute(self._sql("cells", close_from=self._question.close_from))
+        since = self._migration.period_end(self._question.first) - OLDEST_REJECTED
         # A script's parameters belong to its last statement only, so instants stand in the SQL as literals.
         through = f"TIMESTAMPTZ '{self._question.batch_through.isoformat()}'"
-        key = relations.batch.key_expression(model)
-        self._connection.execute(self._sql("follow_events", key=key, batch_through=through))
+        self._connection.execute(
+            self._sql(
+                "follow_events",
+                key=relations.batch.key_expression(model),
+                batch_through=through,
+                closed_through=f"DATE '{self._question.closed_through}'",
+                since=f"TIMESTAMPTZ '{since.isoformat()}'",
+            )
+        )
 
     def restore(self, rows: Path, events: Path, fold_again: bool) -> None:
         """Fill sides and walked from kept files; side r is folded afresh where silver is still there."""

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from slipway.domain.accounting import (
-    SCALE_OF_DOUBLES,
+    LARGEST_DOUBLE,
     STEPS,
     compared_columns,
     scale_of,
@@ -151,8 +151,16 @@ def columns_of(migration: Migration, kpi: CompiledKpi) -> list[EventColumn]:
 
 def day_of(kpi: CompiledKpi) -> str:
     """Return the business day with which a row closes, over the internal name of the key's time."""
-    name = next(f"g{n}" for n, part in enumerate(kpi.grain) if part.name == kpi.time.name)
-    return replace(kpi.time, name=name).closes_on("duckdb")
+    return replace(kpi.time, name=_time_of(kpi)).closes_on("duckdb")
+
+
+def opening_of(kpi: CompiledKpi) -> str:
+    """Return the business day with which a row opens, over the internal name of the key's time."""
+    return replace(kpi.time, name=_time_of(kpi)).opens_on("duckdb")
+
+
+def _time_of(kpi: CompiledKpi) -> str:
+    return next(f"g{n}" for n, part in enumerate(kpi.grain) if part.name == kpi.time.name)
 
 
 def compared_rows(
@@ -189,8 +197,14 @@ def _scaled(column: str, measure: CompiledMeasure) -> str:
     if places == 0:
         return f"CAST({column} AS HUGEINT)"
     # A decimal's text holds exactly its decimal places; multiplying would leave the widest decimal.
-    exact = f"CAST({column} AS DECIMAL(38, {SCALE_OF_DOUBLES if measure.type == 'double' else places}))"
-    return f"CAST(replace(CAST({exact} AS VARCHAR), '.', '') AS HUGEINT)"
+    exact = f"CAST({column} AS DECIMAL(38, {places}))"
+    whole = f"CAST(replace(CAST({exact} AS VARCHAR), '.', '') AS HUGEINT)"
+    if measure.type != "double":
+        return whole
+    # NaN is greater than every number in DuckDB.
+    most, sign = 10**LARGEST_DOUBLE, f"CASE WHEN {column} < 0 THEN -1 ELSE 1 END"
+    outside = f"WHEN {column} IS NOT NULL THEN {sign} * CAST('{most * 10**places}' AS HUGEINT)"
+    return f"(CASE WHEN abs({column}) < CAST('{most}' AS DOUBLE) THEN {whole} {outside} END)"
 
 
 class Templates:
