@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from slipway.domain.accounting import Compared, ComparedKpi, Counted
 from slipway.domain.contract import Migration
@@ -625,18 +625,25 @@ class ClosedRows(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One expectation and how it went. seen: what was found, in a few words."""
+    """One expectation and how it went. seen: what was found, in a few words.
+
+    kpi: whose rows it is about; empty for events and records. source: what asked for it. otherwise: what a night
+    is when it does not hold.
+    """
 
     suite: str
     name: str
     column: str
     success: bool
     seen: str
+    kpi: str = ""
+    source: Literal["derived", "contract"] = "derived"
+    otherwise: Literal["warn", "fail"] = "fail"
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Results of the suites that the contract implies. docs: folder of their pages, outside any digest."""
+    """Results of all suites. success: of those that fail a night. docs: their pages, outside any digest."""
 
     success: bool
     checks: tuple[Check, ...]
@@ -645,7 +652,7 @@ class Checked:
 
 
 class Expectations(Protocol):
-    """The checks of data quality that follow from the contract."""
+    """The checks of data quality: those that follow from the contract, and its own."""
 
     def check(
         self,
@@ -654,9 +661,14 @@ class Expectations(Protocol):
         days: tuple[date, date],
         balance: Balance,
         compared: Compared,
+        rows: Mapping[str, Path],
         label: str,
     ) -> Checked:
-        """Run the suites on silver's accepted events of the days (both included) and on the comparison."""
+        """Run the suites on the accepted events and served rows of closed days, and on the comparison.
+
+        silver: files that hold the events of the days. days: first and last, both included. rows: by KPI, the
+        file of its compared rows.
+        """
         ...
 
 

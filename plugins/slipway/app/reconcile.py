@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -41,12 +41,13 @@ def reconcile(
     patience: timedelta = timedelta(minutes=5),
     wait: Callable[[float], None] = time.sleep,
     period: Period | None = None,
+    reread: Callable[[], Migration] | None = None,
 ) -> Reconciliation:
     """Reconcile one migration as of an instant and record what came out, whatever it is.
 
     target: a cut that was aimed at, and perhaps waited for, by an earlier task. Amendments and switches are
     kept out while the two sides are read. period: compare its days alone, for people to close it; such a run
-    is no night, and no gate looks at it.
+    is no night, and no gate looks at it. reread: reads the contract again, to see that it stayed the same.
     """
     aimed = target or freezing.aim(migration, as_of, world)
     with world.ledger.lock(migration.name):
@@ -57,6 +58,7 @@ def reconcile(
         compared = _compare(migration, frozen, days, waivers, world)
         checked = _check(migration, frozen, compared, world)
         restated = restate.look(migration, frozen, compared, world)
+        frozen = replace(frozen, changed=freezing.changed(reread() if reread else migration, aimed, world))
         asked = _Asked(prior, waivers, days, restated)
         document = _document(migration, frozen, compared, checked, asked, world)
         digest = world.evidence.put(document)
@@ -156,7 +158,18 @@ def _check(migration: Migration, frozen: Frozen, compared: Compared | None, worl
         (frozen.first, frozen.closed_through),
         frozen.counted.balance,
         compared,
-        label=f"{frozen.cut.as_of:%Y%m%dT%H%M%SZ}",
+        {name: world.evidence.path_of(kpi.rows) for name, kpi in compared.kpis.items()},
+        label=f"{frozen.cut.as_of:%Y%m%dT%H%M%SZ}{f'-{frozen.period.name}' if frozen.period else ''}",
+    )
+
+
+def _broken(checked: Checked | None, otherwise: str) -> tuple[str, ...]:
+    """Return in words the expectations that did not hold and of which the night is `otherwise`."""
+    return tuple(
+        f"{check.name} on {check.column or 'the rows'} of {check.suite}"
+        f"{f' of {check.kpi}' if check.kpi else ''} ({check.seen})"
+        for check in (checked.checks if checked else ())
+        if not check.success and check.otherwise == otherwise
     )
 
 
@@ -188,11 +201,10 @@ def _document(
             counted=frozen.counted,
             compared=compared,
             closed_through=frozen.closed_through,
-            failed_checks=tuple(
-                f"{check.name} on {check.column} of {check.suite} ({check.seen})"
-                for check in (checked.checks if checked else ())
-                if not check.success
-            ),
+            changed=frozen.changed,
+            expired=frozen.expired,
+            failed_checks=_broken(checked, "fail"),
+            warned_checks=_broken(checked, "warn"),
             waiting={one.kpi: one.next for one in closing if not one.days},
             hidden_days=cancels,
             broken_cells=_broken_cells(migration, compared),
@@ -228,6 +240,9 @@ def _document(
                     "column": check.column,
                     "success": check.success,
                     "seen": check.seen,
+                    "kpi": check.kpi,
+                    "source": check.source,
+                    "otherwise": check.otherwise,
                 }
                 for check in (checked.checks if checked else ())
             ],

@@ -148,8 +148,10 @@ def compile_migration(contract: Contract, schema: EventSchema) -> Migration:
     ContractError carries the path of the key that does not fit.
     """
     _check_fields(contract, schema)
-    kpis = _Kpis(contract, schema)
-    return Migration(contract, schema, {name: kpis[name] for name in kpis})
+    compiled = _Kpis(contract, schema)
+    kpis = {name: compiled[name] for name in compiled}
+    _check_expectations(contract, schema, kpis)
+    return Migration(contract, schema, kpis)
 
 
 def outline(contract: Contract, schema: EventSchema) -> Migration:
@@ -222,6 +224,13 @@ def _check_fields(contract: Contract, schema: EventSchema) -> None:
                 f"the schema has the field {field.name}, but event tables have a column of that name "
                 f"already; rename the field (reserved: {', '.join(RESERVED_FIELDS)})",
             )
+
+
+def _check_expectations(contract: Contract, schema: EventSchema, kpis: Mapping[str, CompiledKpi]) -> None:
+    from slipway.domain.expectations import complaints
+
+    for path, why in complaints(contract, schema, kpis):
+        raise ContractError(path, why)
 
 
 def _field(

@@ -257,6 +257,6 @@ def _of_the_checks(night: Night) -> Iterable[Finding]:
         yield Finding(
             "expectation_failed",
             Verdict.FAIL,
-            f"An expectation that follows from the contract does not hold: {what}.",
+            f"An expectation does not hold: {what}.",
             "Look at the Data Docs for the rows, mend them at their source, then amend or replay",
         )
