@@ -7,8 +7,11 @@ GRAIN_KEY = "grain_key"
 ROW_COLUMNS = (GRAIN_KEY, "updated_through", "served_from")
 """Columns that Slipway adds to a KPI's rows, in its stream tables or in the view that readers see."""
 
-FOLDED_EVENTS, FOLDED_OFFSETS = "$events", "$offsets"
-"""Columns of a fold's side tables: how many events a row was folded of, and the sum of their offsets."""
+FOLDED_EVENTS, FOLDED_OFFSETS = "_events", "_offsets"
+"""Columns of a fold's side tables: how many events a row was folded of, and the sum of their offsets.
+
+No name of a contract begins so; and Flink's JDBC sink quotes no names in Postgres.
+"""
 
 REPLAY_HEADER = "slipway_replay_of"
 """Header of a record that was a dead letter: its partition and offset among those, as `2:17`."""

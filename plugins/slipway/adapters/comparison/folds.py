@@ -69,6 +69,6 @@ def refuse_other_events(connection: duckdb.DuckDBPyConnection, kpi: CompiledKpi,
     if seen != wanted:
         raise Retryable(
             f"{by} folded {kpi.name} of {seen[0]} events (offsets add up to {seen[1]}), but the cut has"
-            f" {wanted[0]} ({wanted[1]}): rows were lost on the way, and nothing was concluded from them."
-            " Reconcile again; when it comes back, set reconcile.engine to duckdb and look at the job"
+            f" {wanted[0]} ({wanted[1]}); nothing was concluded from that. Reconcile again; if it comes back,"
+            " set reconcile.engine to duckdb and see the job in the engine's page"
         )

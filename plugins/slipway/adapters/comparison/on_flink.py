@@ -126,12 +126,12 @@ class FlinkFolds:
                 return
             if status is None or status.state in _ENDED_BADLY:
                 seen = (
-                    "is unknown to the engine; has it restarted?"
+                    "is unknown to the engine, which may have restarted"
                     if status is None
                     else f"is {status.state}: {status.failure or 'somebody has cancelled it'}"
                 )
                 raise Retryable(
-                    f"the fold {name} ({job_id}) {seen} Nothing was concluded; reconcile again, and when it"
+                    f"the fold {name} ({job_id}) {seen}. Nothing was concluded; reconcile again, and when it"
                     " comes back, see the job in the engine's page, or set reconcile.engine to duckdb"
                 )
             now = self._clock.now()
