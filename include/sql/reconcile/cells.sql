@@ -11,8 +11,8 @@ SELECT
     coalesce(max({{ m.name }}) FILTER (WHERE side = '{{ side }}'), {{ m.zero }}) AS {{ m.name }}_{{ side }},
     {%- endfor %}
     {%- endfor %}
-    max(copies) > 1 AS crowded
-FROM (SELECT *, count(*) OVER (PARTITION BY side, {{ grain | map(attribute="name") | join(", ") }}) AS copies FROM sides)
+    {% for side in ["b", "e", "r", "s"] %}count(*) FILTER (WHERE side = '{{ side }}') > 1{{ " OR " if not loop.last }}{% endfor %} AS crowded
+FROM sides
 GROUP BY {{ grain | map(attribute="name") | join(", ") }};
 
 CREATE OR REPLACE TEMP TABLE deltas AS
@@ -28,10 +28,13 @@ FROM (
         cell, day, {{ loop.index0 }} AS measure,
         {{ m.name }}_b AS b, {{ m.name }}_e AS e, {{ m.name }}_r AS r, {{ m.name }}_s AS s,
         {{ m.name }}_b IS NOT DISTINCT FROM {{ m.name }}_s AND {{ m.name }}_r IS NOT DISTINCT FROM {{ m.name }}_s AS same,
-        {{ m.off(m.name ~ "_b", m.name ~ "_s", grain) }} AS batch_off,
-        {{ m.off(m.name ~ "_r", m.name ~ "_s", grain) }} AS engine_off,
-        {{ m.close(m.name ~ "_b", m.name ~ "_s", close_from, grain) }}
-        OR {{ m.close(m.name ~ "_r", m.name ~ "_s", close_from, grain) }} AS near
+        {#- A CASE weighs only the values that differ; an AND would weigh all. #}
+        CASE WHEN same THEN FALSE ELSE {{ m.off(m.name ~ "_b", m.name ~ "_s", grain) }} END AS batch_off,
+        CASE WHEN same THEN FALSE ELSE {{ m.off(m.name ~ "_r", m.name ~ "_s", grain) }} END AS engine_off,
+        CASE WHEN same THEN FALSE ELSE
+            {{ m.close(m.name ~ "_b", m.name ~ "_s", close_from, grain) }}
+            OR {{ m.close(m.name ~ "_r", m.name ~ "_s", close_from, grain) }}
+        END AS near
     FROM cells
     {{ "UNION ALL" if not loop.last }}
     {%- endfor %}

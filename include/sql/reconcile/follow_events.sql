@@ -39,6 +39,15 @@ FROM (
 ) AS b
 LEFT JOIN stream_rows AS s ON b.id = s.id AND s.copy = 1;
 
+-- Bronze has every record; only those of ids that the stream lacks are kept.
+CREATE OR REPLACE TEMP TABLE bronze_of_missing AS
+SELECT z.kafka_partition, z.kafka_offset, z.event_id, {{ "z.event_version, " if version }}z.reason
+FROM bronze AS z
+SEMI JOIN (
+    SELECT b.id FROM batch_rows AS b
+    ANTI JOIN stream_rows AS s ON b.id = s.id{{ " AND NOT coalesce(b.version > s.version, FALSE)" if version }}
+) AS o ON z.event_id = o.id;
+
 CREATE OR REPLACE TEMP TABLE batch_only AS
 SELECT
     b.id, b.key,
@@ -46,17 +55,17 @@ SELECT
     -- Of a rejected record whose version can't be read only the id is known.
     EXISTS (
         FROM rejected AS r
-        LEFT JOIN bronze AS z ON r.kafka_partition = z.kafka_partition AND r.kafka_offset = z.kafka_offset
+        LEFT JOIN bronze_of_missing AS z ON r.kafka_partition = z.kafka_partition AND r.kafka_offset = z.kafka_offset
         WHERE r.event_id = b.id AND coalesce(z.event_version = b.version, TRUE)
     ) AS is_rejected,
     EXISTS (FROM late AS l WHERE l.{{ id }} = b.id AND l.{{ version }} = b.version) AS is_late,
     EXISTS (
-        FROM bronze AS z WHERE z.event_id = b.id AND z.event_version = b.version AND z.reason IS NULL
+        FROM bronze_of_missing AS z WHERE z.event_id = b.id AND z.event_version = b.version AND z.reason IS NULL
     ) AS is_in_bronze
     {%- else %}
     b.id IN (SELECT event_id FROM rejected WHERE event_id IS NOT NULL) AS is_rejected,
     b.id IN (SELECT {{ id }} FROM late) AS is_late,
-    b.id IN (SELECT event_id FROM bronze WHERE reason IS NULL AND event_id IS NOT NULL) AS is_in_bronze
+    b.id IN (SELECT event_id FROM bronze_of_missing WHERE reason IS NULL) AS is_in_bronze
     {%- endif %}
 FROM batch_rows AS b
 ANTI JOIN stream_rows AS s ON b.id = s.id{{ " AND NOT coalesce(b.version > s.version, FALSE)" if version }}
