@@ -15,6 +15,7 @@ from slipway.domain.accounting import Compared, ComparedKpi, Counted
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Balance, Digest, Verdict
 from slipway.domain.gaps import Gap, Held
+from slipway.domain.observation import Observation
 from slipway.domain.restatements import ClosedPeriod, Moved, PeriodClose, Restatement
 from slipway.domain.states import Blocker, State
 from slipway.domain.waivers import Waiver
@@ -600,9 +601,16 @@ class Comparison(Protocol):
         ...
 
     def repeat(
-        self, migration: Migration, question: Question, kept: Mapping[str, Mapping[str, Path]]
+        self,
+        migration: Migration,
+        question: Question,
+        kept: Mapping[str, Mapping[str, Path]],
+        amended: Path | None = None,
     ) -> Mapping[str, ComparedKpi]:
-        """Compare again from kept files (`rows`, `events` by KPI); silver is folded where files are given."""
+        """Compare again from kept files (`rows`, `events` by KPI); silver is folded where files are given.
+
+        amended: the kept places of late rows that count. Nothing is read but these files and the lake's.
+        """
         ...
 
     def version(self) -> str:
@@ -677,6 +685,10 @@ class Reports(Protocol):
 
     def write(self, document: Mapping[str, Any], digest: Digest, context: Mapping[str, Any]) -> str:
         """Write the one page of a night and return its path; context holds what no digest may hold."""
+        ...
+
+    def write_observation(self, seen: Observation) -> str:
+        """Write the page of a migration's whole observation and return its path; it replaces the one before."""
         ...
 
 

@@ -40,6 +40,7 @@ class NightWorld:
     topic_id: str | None = "topic-1"
     cleanup: str = "delete"
     earliest: int = 0
+    partitions: dict[int, tuple[int, int]] = field(default_factory=dict)
     markers: set[int] = field(default_factory=set)
     asked: list[Gap] = field(default_factory=list)
     checkpoints: list[str] = field(default_factory=list)
@@ -80,7 +81,7 @@ class NightWorld:
 
     def bounds(self, name: str) -> Mapping[int, tuple[int, int]]:
         end = len(self.sides.bronze) if self.end_offset is None else self.end_offset
-        return {0: (self.earliest, end)}
+        return {0: (self.earliest, end), **self.partitions}
 
     def identity(self, name: str) -> str | None:
         return self.topic_id

@@ -11,7 +11,6 @@ import pytest
 from slipway.adapters.evidence_files import EvidenceFiles
 from slipway.app import freeze
 from slipway.app.reconcile import reconcile, summary
-from slipway.app.verify import verify
 from slipway.domain.evidence import Digest, Verdict
 from slipway.errors import Permanent
 from slipway.ports import Actor, Reconciliation
@@ -139,29 +138,6 @@ def test_what_is_missing_is_told_and_hurried(night: NightWorld) -> None:
     assert freeze.missing(night.sides.migration, target, night.world()).nothing
     found = freeze.missing(night.sides.migration, aimed_higher, night.world())
     assert str(found) == "records: 1 of partition 0 are not in bronze"
-
-
-@pytest.mark.parametrize("snapshots_gone", [False, True])
-def test_evidence_verifies_from_what_was_kept(night: NightWorld, snapshots_gone: bool) -> None:
-    night.sides.batch.append(trip(9, day=1))
-    found = reconciled(night)
-    night.sides.batch.clear()  # dbt has overwritten its tables since
-    night.snapshots_gone = snapshots_gone
-
-    again = verify(night.sides.migration, found.digest, night.world())
-
-    assert again.same, again.differences
-    assert again.folded_again is not snapshots_gone
-
-
-def test_a_lake_that_changed_under_the_evidence_is_told_line_by_line(night: NightWorld) -> None:
-    found = reconciled(night)
-    night.sides.silver.pop()
-
-    again = verify(night.sides.migration, found.digest, night.world())
-
-    assert not again.same
-    assert any("recomputed" in line for line in again.differences)
 
 
 def test_a_document_that_was_changed_after_it_was_stored_is_refused(tmp_path: Path) -> None:

@@ -89,9 +89,7 @@ def _verify(given: argparse.Namespace) -> int:
     if given.json:
         print_json(asdict(found))
     else:
-        print("same" if found.same else "differs:")
-        for line in found.differences:
-            print(f"  {line}")
+        print(found)
     return DONE if found.same else NO
 
 

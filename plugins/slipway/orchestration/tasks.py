@@ -100,9 +100,19 @@ def baseline(migration: str) -> None:
 
 @task
 def as_of(migration: str) -> str:
-    """Return the instant to reconcile at: the param, else the newest baseline that started this run."""
+    """Return the instant to reconcile at: the param, else the newest baseline that started this run.
+
+    For a close run, which a person starts, it is the newest baseline of all. What can't be closed is refused.
+    """
+    from slipway.app import close
+
     context = get_current_context()
     given = forms.parsed_instant(context["params"]["as_of"], "as_of")
+    if period := context["params"]["period"]:
+        contract = bootstrap.migration(migration)
+        found = close.wanted(contract, period, _actor())
+        print(f"to close: {found.words}, {found.first} to {found.last}")
+        given = given or close.instant(contract, bootstrap.world())
     if given is None:
         events = context["triggering_asset_events"][baseline_asset(migration)]
         instants = [
@@ -117,16 +127,19 @@ def as_of(migration: str) -> str:
 @task
 def reconcile(migration: str, target: Mapping[str, Any]) -> None:
     """Compare at the frozen cut, explain, judge; then see what that means for the migration's state."""
-    from slipway.app import freeze, status
+    from slipway.app import freeze, observation, status
     from slipway.app import reconcile as use_case
 
     contract, world, by = bootstrap.migration(migration), bootstrap.world(), _actor()
     aimed = freeze.Target.from_json(target)
-    found = use_case.reconcile(contract, aimed.as_of, world, by, target=aimed)
+    found = use_case.reconcile(
+        contract, aimed.as_of, world, by, target=aimed, reread=lambda: bootstrap.migration(migration)
+    )
     print(use_case.summary(world.evidence.get(found.digest)))
     print(f"report: {found.report}")
     standing = status.refresh(contract, world, by)
     print(f"state: {standing.state}")
+    print(f"observation: {observation.write(contract, world)}")
 
 
 @task

@@ -85,6 +85,8 @@ class DuckDBComparison:
             relations = Relations(connection, migration)
             relations.lake(question.files, question.offsets, {}, days_of(migration, question))
             with relations.warehouse(question, folded):
+                places = relations.keep_amended(work)
+                amended = store.keep_file(places) if places else None
                 arrived = ArrivalsOfEvents(connection, self._templates, migration, question)
                 kpis: dict[str, ComparedKpi] = {}
                 hidden: list[Hidden] = []
@@ -115,18 +117,25 @@ class DuckDBComparison:
             folded.by if folded is not None else "",
             late_of_days=late_of_days,
             advice=advice,
+            amended=amended,
         )
 
     def repeat(
-        self, migration: Migration, question: Question, kept: Mapping[str, Mapping[str, Path]]
+        self,
+        migration: Migration,
+        question: Question,
+        kept: Mapping[str, Mapping[str, Path]],
+        amended: Path | None = None,
     ) -> Mapping[str, ComparedKpi]:
         """Compare again from kept files; silver is folded again where the question names its files."""
         found: dict[str, ComparedKpi] = {}
-        with self._session() as (connection, work), self._warehouse.attached(connection):
+        with self._session() as (connection, work):
             relations = Relations(connection, migration)
             relations.lake(question.files, question.offsets, {}, days_of(migration, question))
-            relations.amended(question.revision, question.amendments)
+            relations.amended_again(amended)
             for name, kpi in migration.kpis.items():
+                if name not in kept:
+                    continue
                 relations.stream_events(question, kpi)
                 one = KpiComparison(
                     connection, self._templates, migration, kpi, question, f"({relations.fold(kpi)})"

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
+from pathlib import Path
 from urllib.parse import urlparse
 
 import duckdb
@@ -28,6 +29,12 @@ from slipway.ports import LakeFiles, Question
 log = logging.getLogger(__name__)
 
 _PLACE: Types = {"kafka_partition": "int", "kafka_offset": "long", "arrived_at": "timestamp"}
+
+
+_AMENDED = (
+    "CREATE OR REPLACE TEMP TABLE amended"
+    " (kafka_partition INTEGER, kafka_offset BIGINT, replaces BOOLEAN, week BOOLEAN, month BOOLEAN)"
+)
 
 
 class Relations:
@@ -90,10 +97,7 @@ class Relations:
         accepted versions of its id count no more.
         """
         replaces = "e.replaces" if version_columns(self._migration) else "FALSE"
-        self._connection.execute(
-            "CREATE OR REPLACE TEMP TABLE amended"
-            " (kafka_partition INTEGER, kafka_offset BIGINT, replaces BOOLEAN, week BOOLEAN, month BOOLEAN)"
-        )
+        self._connection.execute(_AMENDED)
         if not amendments:
             return
         if not any(is_coarse(kpi.time) for kpi in self._migration.kpis.values()):
@@ -115,6 +119,27 @@ class Relations:
             " AND list_contains($3, a.amendment_id) GROUP BY ALL",
             [self._migration.name, revision, list(amendments)],
         )
+
+    def amended_again(self, kept: Path | None) -> None:
+        """Make the table `amended` of what keep_amended has written; empty when nothing was amended."""
+        self._connection.execute(_AMENDED)
+        if kept is not None:
+            self._connection.execute(
+                f"INSERT INTO amended BY NAME SELECT * FROM read_parquet({text_literal(str(kept))})"
+            )
+
+    def keep_amended(self, work: Path) -> Path | None:
+        """Write the table `amended` to a file; None when it is empty."""
+        if self._connection.execute("SELECT count(*) FROM amended").fetchone() == (0,):
+            return None
+        path = work / "amended.parquet"
+        # One thread: the same rows must give the same bytes.
+        self._connection.execute("SET threads = 1")
+        self._connection.execute(
+            f"COPY (SELECT * FROM amended ORDER BY ALL) TO {text_literal(str(path))} (FORMAT parquet)"
+        )
+        self._connection.execute("RESET threads")
+        return path
 
     def stream_events(self, question: Question, kpi: CompiledKpi | None = None) -> None:
         """Make `stream_events` of the compared days, and of all days (there with every accepted version).
