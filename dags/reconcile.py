@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Param
 
 from slipway.domain.contract import Migration
 from slipway.orchestration import tasks
@@ -16,11 +16,22 @@ Starts when a baseline has finished, or by hand for an `as_of`. Waits until the 
 the cut, compares three ways, walks the causes, runs the expectations, and writes evidence and the night's
 report.
 A FAIL is a finding, not a failed task: read it in the report.
+
+With a `period` it compares that period's days alone, all at one cut, for people to sign as closed on the page
+Slipway; a run by hand then, and who starts it does not sign.
 """
 
 
 def build(migration: Migration) -> DAG:
-    params = {"as_of": instant("The instant to compare at; empty: that of the newest baseline")}
+    params = {
+        "as_of": instant("The instant to compare at; empty: that of the newest baseline"),
+        "period": Param(
+            "",
+            type="string",
+            maxLength=40,
+            description="To close a period: 2013-02, 2013-W09, 2013-Q1 or 2013-02-01..2013-02-14; empty: a night",
+        ),
+    }
     with verb_dag(migration, "reconcile", DOC, params, schedule=[baseline_asset(migration.name)]) as dag:
         as_of = tasks.as_of(migration.name)
         freeze = CutSensor(

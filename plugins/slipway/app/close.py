@@ -7,14 +7,11 @@ transaction. What moves afterwards is a restatement (app/restate.py). Closing ag
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from slipway.app import observe
-from slipway.app.freeze import Target
-from slipway.app.reconcile import reconcile
 from slipway.app.sign_off import refuse, refuse_strangers
 from slipway.domain import periods
 from slipway.domain.contract import Migration
@@ -88,24 +85,6 @@ def instant(migration: Migration, world: World) -> datetime:
             f" {migration.name}.baseline first"
         )
     return run.as_of
-
-
-def run(
-    migration: Migration,
-    name: str,
-    as_of: datetime,
-    world: World,
-    by: Actor,
-    target: Target | None = None,
-    patience: timedelta = timedelta(minutes=5),
-    wait: Callable[[float], None] = time.sleep,
-) -> Reconciliation:
-    """Compare all days of a period at one cut, for people to sign.
-
-    INCONCLUSIVE while a day of it is open, on either side. Permanent when the period can't be closed at all.
-    """
-    period = wanted(migration, name, by)
-    return reconcile(migration, as_of, world, by, target, patience, wait, period)
 
 
 def sign_off(

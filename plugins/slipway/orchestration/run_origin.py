@@ -14,7 +14,7 @@ from airflow.listeners import hookimpl
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
 
-GATED = ("cutover", "amend", "waive", "rollback", "replay")
+GATED = ("cutover", "amend", "waive", "rollback", "replay", "reconcile")
 AUTHENTICATED = ("rest_api", "ui")
 """Ways of starting a run that go through Airflow's login."""
 

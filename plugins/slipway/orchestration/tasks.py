@@ -127,16 +127,25 @@ def as_of(migration: str) -> str:
 @task
 def reconcile(migration: str, target: Mapping[str, Any]) -> None:
     """Compare at the frozen cut, explain, judge; then see what that means for the migration's state."""
-    from slipway.app import freeze, observation, status
+    from slipway.app import close, freeze, observation, status
     from slipway.app import reconcile as use_case
 
     contract, world, by = bootstrap.migration(migration), bootstrap.world(), _actor()
-    aimed = freeze.Target.from_json(target)
+    aimed, name = freeze.Target.from_json(target), _params()["period"]
     found = use_case.reconcile(
-        contract, aimed.as_of, world, by, target=aimed, reread=lambda: bootstrap.migration(migration)
+        contract,
+        aimed.as_of,
+        world,
+        by,
+        target=aimed,
+        period=close.wanted(contract, name, by) if name else None,
+        reread=lambda: bootstrap.migration(migration),
     )
     print(use_case.summary(world.evidence.get(found.digest)))
     print(f"report: {found.report}")
+    if name:
+        print(f"to sign: the page Slipway, {migration}, Closed periods; evidence {found.digest}")
+        return
     standing = status.refresh(contract, world, by)
     print(f"state: {standing.state}")
     print(f"observation: {observation.write(contract, world)}")
