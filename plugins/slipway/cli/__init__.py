@@ -38,12 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every verb."""
     # Half a second of imports: here, so that who interrupts them is told in a line, too.
-    from slipway.cli import contracts, dead_letters, design, lateness, onboarding, operations, provisioning
+    from slipway.cli import (
+        contracts,
+        dead_letters,
+        design,
+        lateness,
+        onboarding,
+        operations,
+        provisioning,
+        reports,
+    )
 
     found = argparse.ArgumentParser(
         prog="slipway", description="Move daily batch KPIs to streaming, with every difference explained."
     )
     verbs = Verbs(found)
-    for module in (contracts, onboarding, design, provisioning, operations, lateness, dead_letters):
+    for module in (contracts, onboarding, design, provisioning, operations, reports, lateness, dead_letters):
         module.add(verbs)
     return found

@@ -23,8 +23,9 @@ from slipway.errors import Retryable, SlipwayError
 from slipway.ports import Actor
 from slipway.ui import pages
 from slipway.ui.console import Console, console
-from slipway.ui.guards import REPORT_POLICY, protect, refuse_foreign_writes
+from slipway.ui.guards import protect, refuse_foreign_writes
 from slipway.ui.records import add_records
+from slipway.ui.reports import add_reports
 
 _HERE = Path(__file__).parent
 _STATIC = frozenset(path.name for path in (_HERE / "static").iterdir())
@@ -130,15 +131,7 @@ def create_app(reach: Console | None = None) -> FastAPI:
         standing = status.resume(contract, found.world(), by, body.reason)
         return JSONResponse({"state": standing.state})
 
-    @app.get("/migrations/{name}/reports/{number}")
-    def report(name: str, number: int, user: GetUserDep) -> Response:
-        nights = found.world().ledger.reconciliations(migration(name).name, limit=1000)
-        night = next((each for each in nights if each.id == number), None)
-        path = Path(night.report).resolve() if night else None
-        if path is None or not path.is_relative_to(found.reports().resolve()) or not path.is_file():
-            raise HTTPException(404, f"{name} has no report of a reconciliation {number}")
-        return protect(FileResponse(path, media_type="text/html"), REPORT_POLICY)
-
+    add_reports(app, found, migration)
     add_records(app, found, migration)
 
     @app.get("/static/{name}")

@@ -9,15 +9,19 @@ from typing import Any
 
 import jinja2
 
+from slipway.adapters.report.observation import observation_page
 from slipway.adapters.report.view import page
 from slipway.domain.evidence import Digest
 from slipway.domain.figures import grouped, short_day
+from slipway.domain.observation import Observation
 
 _HERE = Path(__file__).parent
+OBSERVATION = "observation.html"
+"""Name of the file of a migration's observation."""
 
 
 class HtmlReports:
-    """slipway.ports.Reports in one folder: <folder>/<migration>/<as_of>-<digest>.html."""
+    """slipway.ports.Reports in one folder: <folder>/<migration>/, a file a night and observation.html."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,6 +41,14 @@ class HtmlReports:
         name = f"close-{period['name'].replace('..', '-')}-{instant}" if period else instant
         html = self.render(document, digest, context)
         return self._put(str(document["migration"]), f"{name}-{digest[:12]}.html", html)
+
+    def write_observation(self, seen: Observation) -> str:
+        """Write the page of a migration's whole observation, beside its nights', and return its path."""
+        return self._put(seen.migration, OBSERVATION, self.render_observation(seen))
+
+    def render_observation(self, seen: Observation) -> str:
+        """Return the HTML of an observation's page."""
+        return self._rendered("observation.html.j2", observation_page(seen))
 
     def render(self, document: Mapping[str, Any], digest: Digest, context: Mapping[str, Any]) -> str:
         """Return the HTML of a night's page."""

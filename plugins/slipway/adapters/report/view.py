@@ -52,9 +52,7 @@ def page(document: Document, digest: str, context: Mapping[str, Any]) -> dict[st
         "several": len(document["kpis"]) > 1,
         "days": days[:OPEN_DAYS],
         "folded": days[OPEN_DAYS:],
-        "weighing": [
-            f for f in findings if f["verdict"] != "PASS" and f["what"] not in told.sentence
-        ],
+        "weighing": [f for f in findings if f["verdict"] != "PASS" and f["what"] not in told.sentence],
         "remarks": [f for f in findings if f["verdict"] == "PASS" and not f.get("warns")],
         "hidden": agreements.hidden(document),
         "row_by_row": agreements.row_by_row(document) if document["days"]["closed"] else "",
@@ -62,7 +60,7 @@ def page(document: Document, digest: str, context: Mapping[str, Any]) -> dict[st
         "restated": agreements.restatements(document),
         "changed": agreements.changed(document, context.get("before_document")),
         "lateness": lateness(document),
-        "records": _records(document),
+        "records": records(document),
         "checks": _checks(document),
         "signatures": _signatures(document, digest, context),
         "cut": cut.rows(document, context),
@@ -210,7 +208,8 @@ _SILVER = {
 }
 
 
-def _records(document: Document) -> dict[str, Any]:
+def records(document: Document) -> dict[str, Any]:
+    """Return where every record of the topic went."""
     balance = document["balance"]
     rows = [
         ("silver", _SILVER.get(document.get("keep", ""), _SILVER["first"]), "ok"),
