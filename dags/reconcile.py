@@ -29,7 +29,7 @@ def build(migration: Migration) -> DAG:
             "",
             type="string",
             maxLength=40,
-            description="To close a period: 2013-02, 2013-W09, 2013-Q1 or 2013-02-01..2013-02-14; empty: a night",
+            description="To close it: 2013-02, 2013-W09, 2013-Q1 or 2013-02-01..2013-02-14; empty: a night",
         ),
     }
     with verb_dag(migration, "reconcile", DOC, params, schedule=[baseline_asset(migration.name)]) as dag:
