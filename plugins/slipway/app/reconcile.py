@@ -304,6 +304,7 @@ def _context(
         "dbt_run": frozen.cut.dbt_run,
         "data_docs": checked.docs if checked else "",
         "before": newest[0].digest if newest else "",
+        "before_document": world.ledger.evidence(newest[0].digest) if newest and not frozen.period else None,
         "amendments": [
             {
                 "days": [day.isoformat() for day in amendment.days],

@@ -182,6 +182,12 @@ def causes_of(document: Document, day: str) -> list[tuple[Cause, int]]:
     return sorted(events.items(), key=lambda item: -item[1])
 
 
+def cancelling(document: Document, day: str) -> str:
+    """Return how many events of a day differ without showing in any measure; nothing when none does."""
+    events = sum(one["events"] for one in document.get("hidden", ()) if one["day"] == day)
+    return f"{counted(events, 'event')} {agree(events)} though every measure agrees" if events else ""
+
+
 def is_instant(measure: Mapping[str, Any]) -> bool:
     """Say whether a measure's values are points in time, of which no sum has a meaning."""
     return measure.get("type") in ("timestamp", "date")
@@ -233,7 +239,7 @@ def _failure(document: Document, failing: Sequence[str]) -> str:
     for day in failing[:_TOLD_DAYS]:
         causes = causes_of(document, day)
         words = ", ".join(phrase(document, cause, events) for cause, events in causes[:_TOLD_CAUSES])
-        words = words or "the two sides differ"
+        words = words or cancelling(document, day) or "the two sides differ"
         if len(causes) > _TOLD_CAUSES:
             words += f" and {counted(len(causes) - _TOLD_CAUSES, 'more cause')}"
         told.append(f"{long_day(day)}: {words}{_where(document, day)}.")

@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.domain.evidence import Digest, Verdict
 from slipway.domain.figures import short_day
-from slipway.domain.narrative import causes_of, phrase, standing
+from slipway.domain.narrative import cancelling, causes_of, phrase, standing
 from slipway.domain.plurals import counted
 from slipway.domain.states import Blocker, State
 
@@ -146,7 +146,7 @@ def _day_seen(
             side: tuple(str(seen.get(side)) for seen in day["measures"].values())
             for side in ("batch", "stream")
         },
-        told or (("events that cancel each other out",) if kind == "fail" else ()),
+        told or ((cancelling(document, day["day"]) or "the two sides differ",) if kind == "fail" else ()),
         tuple(
             dict.fromkeys(
                 (str(one["by"]), str(one["reason"]))
@@ -214,7 +214,7 @@ def _resolved(
         told.append("the batch's numbers were mended by a later baseline")
     if not told:
         told.append(
-            "the stream's numbers changed with what arrived since"
+            "the stream's numbers are others since"
             if was.sums["stream"] != now.sums["stream"]
             else "the events behind it were mended"
         )

@@ -15,7 +15,7 @@ from slipway.adapters.report.values import Values
 from slipway.domain.evidence import Cause
 from slipway.domain.figures import full_day, grouped, number, signed
 from slipway.domain.masking import HIDDEN
-from slipway.domain.narrative import causes_of, is_instant, phrase, remedy, standing
+from slipway.domain.narrative import cancelling, causes_of, is_instant, phrase, remedy, standing
 from slipway.domain.plurals import counted
 
 Document = Mapping[str, Any]
@@ -44,6 +44,7 @@ def explained(document: Document, day: str) -> dict[str, Any]:
     return {
         "day": day,
         "title": full_day(day),
+        "cancelling": cancelling(document, day),
         "causes": [
             {
                 "told": phrase(document, cause, events),

@@ -33,6 +33,7 @@ def observation_page(seen: Observation) -> dict[str, Any]:
         "title": f"{seen.migration} · the whole observation",
         "tone": "ok" if seen.go else "bad" if seen.state in ("HELD", "ROLLED_BACK", "ABORTED") else "warn",
         "badge": _badge(seen, newest),
+        "next_step": f"{seen.next_step.rstrip('.')}.",
         "missing_line": what_is_missing(seen.go, seen.missing),
         "tiles": _tiles(seen, newest, passed, days),
         "nights": [_night(night, zone) for night in seen.nights],
@@ -193,8 +194,13 @@ def _window(seen: Observation, newest: NightSeen | None) -> dict[str, Any] | Non
         "share": f"{share:.0%}",
         "days": newest.window_days,
         "needed": window["needed"],
-        "including": [str(kind).replace("_", " ") for kind in window.get("including", ())],
+        "including": [_kind(str(kind)) for kind in window.get("including", ())],
     }
+
+
+def _kind(kind: str) -> str:
+    named = {"month_end": "a month end", "weekly_cycle": "every day of the week"}
+    return named.get(kind) or full_day(kind)
 
 
 def _roles(seen: Observation, newest: NightSeen | None) -> list[dict[str, str]]:
