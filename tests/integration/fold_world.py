@@ -322,13 +322,15 @@ class FoldWorld:
             "INSERT INTO stream.amendment (migration, amendment_id, revision, days, late_snapshot, rows,"
             f" actor, reason, dag_run) VALUES ('{name}', 1, 1, ARRAY[{days}], 1, 1, 'ana', 'test', '')"
         )
-        for trip in self.amended:
-            self.run(
-                "INSERT INTO stream.amended_event (migration, revision, amendment_id, event_id, business_day,"
-                f" kafka_partition, kafka_offset, replaces) VALUES ('{name}', 1, 1, '{trip.trip_id}',"
-                f" '{self._day_of(trip.started)}', {trip.place[0]}, {trip.place[1]},"
-                f" {trip.trip_id in self.replaces})"
-            )
+        places = ", ".join(
+            f"('{name}', 1, 1, '{trip.trip_id}', DATE '{self._day_of(trip.started)}', {trip.place[0]},"
+            f" {trip.place[1]}, {trip.trip_id in self.replaces})"
+            for trip in self.amended
+        )
+        self.run(
+            "INSERT INTO stream.amended_event (migration, revision, amendment_id, event_id, business_day,"
+            f" kafka_partition, kafka_offset, replaces) VALUES {places}"
+        )
 
     def _events(self, table: str, rows: Sequence[Trip]) -> None:
         fields = {field.name: field.type for field in self.migration.event_fields}
