@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from slipway.adapters.comparison import DuckDBComparison
 from slipway.domain.avro import parse_schema
+from slipway.domain.closing import reach
 from slipway.domain.contract import Contract, Migration, compile_migration
 from slipway.ports import LakeFiles, Question
 
@@ -33,20 +35,52 @@ SCHEMA = """{"type": "record", "name": "Trip", "fields": [
  {"name": "miles", "type": ["null", "double"], "doc": "Miles"},
  {"name": "version", "type": "int", "doc": "Grows with every revision"}]}"""
 
+TOLLED = SCHEMA.replace(
+    '{"name": "version"',
+    '{"name": "toll", "doc": "Dollars", "type": ["null", {"type": "bytes",'
+    ' "logicalType": "decimal", "precision": 9, "scale": 2}]},\n {"name": "version"',
+)
+"""The schema with a decimal field beside."""
+
+MEASURES: Mapping[str, Mapping[str, Any]] = {
+    "trips": {"count": "*"},
+    "short": {"count": "*", "where": "fare < 500"},
+    "fares": {"sum": "fare", "tolerance": {"relative": 0.01}},
+    "weights": {"sum": "cabs.weight"},
+    "riders": {"count_distinct": "rider"},
+    "first": {"min": "started"},
+    "dearest": {"max": "fare"},
+    "mean_miles": {"avg": "miles"},
+}
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """A KPI of the migration `trips`. time: the grain function of its time."""
+
+    time: str
+    measures: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MEASURES)
+    segments: tuple[str, ...] = ("zone",)
+
 
 def migration(
     *,
     key: tuple[str, ...] = ("rider",),
     keep: str = "first",
     schema: str = SCHEMA,
-    kpis: Mapping[str, str] | None = None,
+    kpis: Mapping[str, str | Kpi] | None = None,
     begins: date = FIRST,
     **parity: Any,
 ) -> Migration:
     """Return the compiled migration `trips`; keywords replace parts of `parity`.
 
-    kpis: names of KPIs and the grain function of their time, such as {"trips_hourly": "hour(started)"}.
+    kpis: names of KPIs and the grain function of their time, such as {"trips_hourly": "hour(started)"}; or
+    the whole of them.
     """
+    wanted = {
+        name: Kpi(kpi) if isinstance(kpi, str) else kpi
+        for name, kpi in (kpis or {"trips_daily": "day(started)"}).items()
+    }
     contract = {
         "migration": "trips",
         "description": "Trips by day and zone",
@@ -70,21 +104,12 @@ def migration(
         "dimensions": {"cabs": {"relation": "ops.cabs", "key": "rider", "fields": {"weight": "long"}}},
         "kpis": {
             name: {
-                "grain": {"day": time, "zone": "zone"},
-                "segments": ("zone",),
-                "measures": {
-                    "trips": {"count": "*"},
-                    "short": {"count": "*", "where": "fare < 500"},
-                    "fares": {"sum": "fare", "tolerance": {"relative": 0.01}},
-                    "weights": {"sum": "cabs.weight"},
-                    "riders": {"count_distinct": "rider"},
-                    "first": {"min": "started"},
-                    "dearest": {"max": "fare"},
-                    "mean_miles": {"avg": "miles"},
-                },
+                "grain": {"day": kpi.time, **{segment: segment for segment in kpi.segments}},
+                "segments": kpi.segments,
+                "measures": {measure: dict(spec) for measure, spec in kpi.measures.items()},
                 "batch": {"model": name, "events": "trip_events"},
             }
-            for name, time in (kpis or {"trips_daily": "day(started)"}).items()
+            for name, kpi in wanted.items()
         },
         "gates": {"observe": {"closed_days": 2}, "sign_offs": {"data_owner": 1}},
     }
@@ -104,14 +129,22 @@ class Trip:
     miles: float | None
     cabs__weight: int | None
     version: int = 1
+    toll: Decimal | None = None
 
     def but(self, **changes: Any) -> Trip:
         return dataclasses.replace(self, **changes)
 
 
+SAME = "SELECT * FROM folded"
+
+
 @dataclass
 class TwoSides:
-    """What each table holds; arrivals follow the order in which records are added to the topic."""
+    """What each table holds; arrivals follow the order in which records are added to the topic.
+
+    batch_rows, stream_rows: how a KPI's rows come out of the fold of that side's events. rows_of: the same
+    for one side (batch, stream) of one KPI.
+    """
 
     folder: Path
     migration: Migration = field(default_factory=migration)
@@ -125,8 +158,9 @@ class TwoSides:
     days: int = 3
     closed: int | None = None
     batch_events: str = "SELECT * FROM batch_rows"
-    batch_rows: str = "SELECT * FROM folded"
-    stream_rows: str = "SELECT * FROM folded"
+    batch_rows: str = SAME
+    stream_rows: str = SAME
+    rows_of: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def arrive(
         self,
@@ -171,13 +205,18 @@ class TwoSides:
 
     def files(self) -> LakeFiles:
         event = {**_EVENT, **_PLACE, "business_day": pa.date32()}
-        silver = self._write("silver", [self._event(*row) for row in self.silver], event)
+        first, last = reach(self.migration, FIRST), FIRST + timedelta(days=self.days - 1)
+        accepted: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+        for row in self.silver:
+            accepted[first <= self._day(row[0]) <= last].append(self._event(*row))
+        of_days = self._write("silver", accepted[True], event)
+        silver = (*of_days, *self._write("silver_of_other_days", accepted[False], event))
         late = self._write("late", [self._event(*row) for row in self.late], event)
         kinds = {"event_id": pa.string(), "event_version": pa.int32(), "reason": pa.string()}
         kinds["headers"] = pa.map_(pa.string(), pa.binary())
         bronze = self._write("bronze", self.bronze, {**_PLACE, **kinds})
         kinds = {**_PLACE, "event_id": pa.string(), "key": pa.string(), "reason": pa.string()}
-        return LakeFiles(bronze, silver, silver, late, self._write("rejected", self.rejected, kinds))
+        return LakeFiles(bronze, silver, of_days, late, self._write("rejected", self.rejected, kinds))
 
     def question(self) -> Question:
         last = FIRST + timedelta(days=self.days - 1)
@@ -207,7 +246,8 @@ class TwoSides:
         for name, kpi in self.migration.kpis.items():
             fold = kpi.fold("duckdb", "warehouse.batch.trip_events")
             connection.execute(f"CREATE OR REPLACE TEMP VIEW folded AS {fold}")
-            connection.execute(f"CREATE TABLE warehouse.batch.{name} AS {self.batch_rows}")
+            rows = self.rows_of.get(("batch", name), self.batch_rows)
+            connection.execute(f"CREATE TABLE warehouse.batch.{name} AS {rows}")
         amended = [row for row in self.late if row[1] in self.amended]
         replaces = [self._replaces(offset) for offset in self.amended]
         accepted = self.silver
@@ -219,7 +259,8 @@ class TwoSides:
         self._table(connection, "streamed", seen, {**_EVENT, **_PLACE, "business_day": pa.date32()})
         for name, kpi in self.migration.kpis.items():
             connection.execute(f"CREATE OR REPLACE TEMP VIEW folded AS {kpi.fold('duckdb', 'streamed')}")
-            connection.execute(f"CREATE TABLE warehouse.stream.{name}__r1 AS {self.stream_rows}")
+            rows = self.rows_of.get(("stream", name), self.stream_rows)
+            connection.execute(f"CREATE TABLE warehouse.stream.{name}__r1 AS {rows}")
         connection.execute("DROP VIEW folded")
         days = {offset: self._day(trip) for trip, offset in self.late}
         connection.execute(
@@ -293,6 +334,7 @@ _EVENT = {
     "miles": pa.float64(),
     "cabs__weight": pa.int64(),
     "version": pa.int32(),
+    "toll": pa.decimal128(9, 2),
 }
 
 
