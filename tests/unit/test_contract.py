@@ -50,6 +50,9 @@ def test_the_flights_contract_compiles() -> None:
     assert load_all(MIGRATIONS).keys() == {"flights"}
 
 
+BOUND = "{relative: 0.001}"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
@@ -69,6 +72,12 @@ def test_the_flights_contract_compiles() -> None:
         ("migration: flights", "migration: trains", "but the file flights.yaml; rename one of them"),
         ("canary: [{origin: [LGA]}]", "canary: [{dest: [LGA]}]", "dest is not a segment of flights_daily"),
         ("id: event_id", "id: tailnum", "the field tailnum may be null in the schema, and must not"),
+        (BOUND, "{segments: [{where: {orign: [LGA]}}]}", "tolerance.segments.0.where.orign: orign is no column of the grain beside the time; did you mean origin?"),
+        (BOUND, "{segments: [{where: {flight_date: [2013-02-25]}}]}", "flight_date is no column of the grain beside the time; cells are told by origin, carrier"),
+        (BOUND, "{segments: [{where: {origin: [1.5]}}]}", "1.5 tells no cells; write a text, a whole number"),
+        (BOUND, "{segments: [{where: {origin: []}}]}", "nothing is given, but at least 1 is needed"),
+        (BOUND, "{segments: [{where: {origin: [null]}}]}", "origin is never null, so no cell is meant by null"),
+        (BOUND, "{segments: [{relative: 0.1}]}", "the key where is missing"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_refused_with_its_place(folder: Path, old: str, new: str, expected: str) -> None:
