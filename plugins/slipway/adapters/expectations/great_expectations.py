@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -50,7 +51,7 @@ class GreatExpectations:
     ) -> Checked:
         """Run every expectation; one that can't run is a failed check."""
         folder = self._docs / migration.name / label
-        folder.mkdir(parents=True, exist_ok=True)
+        self._docs.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._docs) as work:
             file = Path(work) / "looked_at.duckdb"
             with duckdb.connect(str(file), config={"memory_limit": self._memory}) as connection:
@@ -59,13 +60,19 @@ class GreatExpectations:
                 looked_at.records(balance)
                 looked_at.comparison(compared)
                 looked_at.rows(rows)
-            library = _Library(f"duckdb+slipway:///{file}?memory={self._memory}", folder)
+            pages = Path(work) / "pages"
+            library = _Library(f"duckdb+slipway:///{file}?memory={self._memory}", pages)
             checks = [check for suite in _suites(migration) for check in library.run(suite)]
+            checks.sort(key=lambda c: (c.suite, c.kpi, c.source, c.name, c.column, c.seen))
             library.write_pages()
-        make_self_contained(folder)
+            make_self_contained(pages, (migration.name, *days, library.version), checks, library.ran)
+            # A night that is run again for the same instant has its own pages only.
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.parent.mkdir(exist_ok=True)
+            pages.rename(folder)
         return Checked(
             success=all(check.success for check in checks if check.otherwise == "fail"),
-            checks=tuple(sorted(checks, key=lambda c: (c.suite, c.kpi, c.source, c.name, c.column, c.seen))),
+            checks=tuple(checks),
             version=library.version,
             docs=str(folder / "index.html"),
         )
@@ -112,6 +119,7 @@ class _Library:
         engine: Any = self._source.get_execution_engine()
         engine.dialect_module = SimpleNamespace(dialect=postgresql.dialect)
         self.version = f"great_expectations {gx.__version__}"
+        self.ran: dict[str, tuple[str, str]] = {}
 
     def run(self, suite: Sequence[Wanted]) -> list[Check]:
         """Run the expectations on one table."""
@@ -139,6 +147,7 @@ class _Library:
             made.meta = {"number": number}
             suite.add_expectation(made)
         definition = self._gx.ValidationDefinition(name=name, data=batch, suite=suite)
+        self.ran[name] = runnable[0][0].suite, runnable[0][0].kpi
         try:
             found = self._context.validation_definitions.add(definition).run(result_format="SUMMARY")
         except Exception as error:  # an expectation's own code may raise anything
@@ -146,7 +155,7 @@ class _Library:
                 log.warning("%s could not run", runnable[0][0].expect, exc_info=error)
                 return [_check(runnable[0][0], False, f"could not run: {_line(str(error))}")]
             # One of them took the others with it: each by itself, so that the others are heard.
-            alone = [self._together(f"{name} {n}", batch, [one]) for n, one in enumerate(runnable, start=1)]
+            alone = [self._together(f"{name}__{n}", batch, [one]) for n, one in enumerate(runnable, start=1)]
             return [check for one in alone for check in one]
         return [
             _read(runnable[cast("Any", result.expectation_config).meta["number"]][0], result)
@@ -200,7 +209,8 @@ def _check(one: Wanted, success: bool, seen: str) -> Check:
 
 
 def _line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # The query behind a database's complaint says nothing to who wrote an expectation.
+    lines = [line.strip() for line in text.partition("[SQL:")[0].splitlines() if line.strip()]
     return " ".join(lines)[:_LONGEST]
 
 
