@@ -16,6 +16,7 @@ from slipway.adapters.comparison.folds import Folded, refuse_other_events, rows_
 from slipway.adapters.comparison.on_flink import AT_MOST, SLOT_AT_MOST, FlinkFolds
 from slipway.adapters.flink.render import Endpoints, FlinkScripts
 from slipway.adapters.flink.rest import FlinkEngine
+from slipway.domain import derive
 from slipway.domain.contract import Migration
 from slipway.errors import Permanent, Retryable
 from slipway.faults import InjectedFault
@@ -312,6 +313,20 @@ def test_an_engine_that_nobody_wired_is_refused_by_name(tmp_path: Path) -> None:
 
     with pytest.raises(Permanent, match=r"reconcile.engine is flink, but only duckdb is known here"):
         sides.comparison().compare(sides.migration, QUESTION, None)  # type: ignore[arg-type]
+
+
+def test_explain_names_the_engine() -> None:
+    plain = migration()
+    other = plain.contract.reconcile.model_copy(update={"engine": "flink"})
+    clusters = dataclasses.replace(plain, contract=plain.contract.model_copy(update={"reconcile": other}))
+
+    told = [derive.explain(one, 3)["fold of silver for the comparison"] for one in (plain, clusters)]
+
+    assert [line.value for line in told] == [
+        "on the machine that runs the night",
+        "a batch job on half of the stream engine's free slots",
+    ]
+    assert told[1].inputs == {"engine": "flink"}
 
 
 def test_the_engine_says_what_it_is(tmp_path: Path) -> None:

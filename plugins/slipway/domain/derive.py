@@ -205,7 +205,17 @@ def explain(migration: Migration, brokers: int) -> Mapping[str, Derived]:
             timedelta(minutes=10), "the engine's own; a checkpoint that takes longer is begun anew", {}
         ),
         "parallelism": Derived(PARALLELISM, "start at 2: from 1 the lake's sinks can't be rescaled", {}),
+        "fold of silver for the comparison": _fold(migration),
     }
+
+
+def _fold(migration: Migration) -> Derived:
+    engine = migration.contract.reconcile.engine
+    value = {
+        "duckdb": "on the machine that runs the night",
+        "flink": "a batch job on half of the stream engine's free slots",
+    }[engine]
+    return Derived(value, "as reconcile.engine says; the evidence is the same", {"engine": engine})
 
 
 def _retention(migration: Migration, layer: str, span: timedelta) -> Mapping[str, str]:
