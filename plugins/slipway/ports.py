@@ -396,6 +396,14 @@ class Lake(Protocol):
         """Keep a snapshot whatever its age; tagging it again changes nothing."""
         ...
 
+    def tags(self, table: str) -> Mapping[str, int]:
+        """Return the snapshot of each tag."""
+        ...
+
+    def untag(self, table: str, names: Collection[str]) -> None:
+        """Remove tags, so that their snapshots may expire; a name that is no tag is passed over."""
+        ...
+
     def row_count(self, table: str, snapshot: int) -> int: ...
 
     def maintain(

@@ -212,6 +212,23 @@ def test_a_tagged_snapshot_outlives_expiry_and_an_untagged_one_does_not(lake: La
         lake.data_files(TABLE.full_name, second)
 
 
+def test_a_snapshot_whose_tag_was_removed_expires(lake: Lake, append: Append) -> None:
+    first, second = (append(TABLE.full_name, rows(MONDAY, n)) for n in (1, 2))
+    append(TABLE.full_name, rows(MONDAY, 3))
+    lake.tag(TABLE.full_name, first, "evidence-1")
+    lake.tag(TABLE.full_name, second, "evidence-2")
+    assert lake.tags(TABLE.full_name) == {"evidence-1": first, "evidence-2": second}
+
+    lake.untag(TABLE.full_name, ["evidence-1", "evidence-3"])
+    lake.untag(TABLE.full_name, [])
+    lake.maintain(TABLE.full_name, TUESDAY, datetime.now(UTC) + timedelta(minutes=1), FAR_PAST)
+
+    assert lake.tags(TABLE.full_name) == {"evidence-2": second}
+    assert offsets_in(lake, second) == [1, 2]
+    with pytest.raises(Permanent, match="expired untagged"):
+        lake.data_files(TABLE.full_name, first)
+
+
 def test_a_tag_never_moves(lake: Lake, append: Append) -> None:
     lake.tag(TABLE.full_name, append(TABLE.full_name, rows(MONDAY, 1)), "evidence-1")
     newer = append(TABLE.full_name, rows(MONDAY, 2))

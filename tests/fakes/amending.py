@@ -119,6 +119,8 @@ class SmallLedger:
     locked: bool = False
     decisions: dict[int, Amendment] = field(default_factory=dict)
     maintained: list[Maintained] = field(default_factory=list)
+    older_nights: list[Any] = field(default_factory=list)
+    words: list[Any] = field(default_factory=list)
     known_revisions: Mapping[int, str] = field(default_factory=lambda: {1: "digest"})
 
     @contextmanager
@@ -142,12 +144,24 @@ class SmallLedger:
             return []
         return [
             SimpleNamespace(
+                digest="f" * 64,
+                at=datetime.now(UTC),
                 closed_through=self.closed_through,
                 verdict=self.verdict,
                 revision=self.reconciled_revision,
                 contract_digest=self.reconciled_contract,
-            )
+            ),
+            *self.older_nights,
         ]
+
+    def sign_offs(self, migration: str) -> Sequence[Any]:
+        return self.words
+
+    def switches(self, migration: str) -> Sequence[Any]:
+        return ()
+
+    def cutover_requests(self, migration: str, limit: int = 10) -> Sequence[Any]:
+        return ()
 
     def open_amendment(self, amendment: Amendment) -> Amendment:
         opened = replace(amendment, id=len(self.decisions) + 1)

@@ -158,6 +158,15 @@ class FakeLake:
         if kept.tags.setdefault(name, snapshot) != snapshot:
             raise Permanent(f"the tag {name} of {table} names snapshot {kept.tags[name]}, not {snapshot}")
 
+    def tags(self, table: str) -> Mapping[str, int]:
+        """Return the snapshot of each tag."""
+        return dict(self._kept(table).tags)
+
+    def untag(self, table: str, names: Collection[str]) -> None:
+        """Remove tags."""
+        for name in names:
+            self._kept(table).tags.pop(name, None)
+
     def maintain(
         self, table: str, before: date, keep_snapshots_after: datetime, remove_orphans_before: datetime
     ) -> Maintained:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,6 +50,27 @@ def test_maintenance_waits_for_whoever_holds_the_migration(amending: Amending) -
 
     with pytest.raises(Retryable):
         maintain(amending.migration, amending.world, ANA)
+
+
+def test_snapshots_of_evidence_that_counts_no_more_expire_and_others_stay(amending: Amending) -> None:
+    lake, table = amending.lake, "silver.parcels__r1"
+    present = amending.world.clock.now()
+    digests = {name: name * 64 for name in "abcdef"}
+    lake.tag(table, lake.snapshot(table) or 0, f"close-2024-01-{digests['a'][:16]}")
+    for name in "abcdef":
+        amending.accept(event(f"x{name}", WEDNESDAY, 40 + ord(name)))
+        lake.tag(table, lake.snapshot(table) or 0, f"evidence-{digests[name][:16]}")
+    amending.accept(event("last", WEDNESDAY, 200))
+    ages = {"e": 1, "d": 2, "c": 40, "b": 41}  # f is the newest night; nobody knows a night of a
+    amending.ledger.older_nights = [
+        SimpleNamespace(digest=digests[name], at=present - timedelta(days=age)) for name, age in ages.items()
+    ]
+    amending.ledger.words = [SimpleNamespace(evidence=digests["b"])]
+
+    maintain(amending.migration, amending.world, ANA, timedelta(0))
+
+    assert sorted(name[9] for name in lake.tags(table) if name.startswith("evidence-")) == list("abdef")
+    assert f"close-2024-01-{'a' * 16}" in lake.tags(table)
 
 
 def test_after_a_crash_a_second_run_does_what_was_left(

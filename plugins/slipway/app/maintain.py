@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from slipway.domain import names
 from slipway.domain.contract import Migration
+from slipway.domain.kept_evidence import Told, superfluous_tags
 from slipway.faults import fail_at
 from slipway.ports import Actor, Maintained, World
 
@@ -17,12 +18,15 @@ ORPHANS_KEPT = timedelta(days=1)
 """A file that nothing names may belong to a writer at work while it is younger than this."""
 
 _NOTHING_CLOSED = date.min
+_ALL = 100_000
 
 
 def maintain(
     migration: Migration, world: World, by: Actor, snapshots_kept: timedelta = SNAPSHOTS_KEPT
 ) -> tuple[Maintained, ...]:
     """Compact closed days, expire snapshots and remove orphans of every table; record each in the ledger.
+
+    Tags of evidence that counts no more are removed first, so that its snapshots can expire.
 
     A day is closed when the newest reconciliation says so; before the first one nothing is compacted.
     Retryable when somebody else holds the migration, or when other commits win every race. A second run after
@@ -32,8 +36,10 @@ def maintain(
     done = []
     with world.ledger.lock(migration.name):
         before = _first_open_day(migration, world)
+        superfluous = _superfluous_tags(migration, world, now)
         for table in _tables(migration, world):
             fail_at("maintain.before_table")
+            world.lake.untag(table, superfluous & world.lake.tags(table).keys())
             result = world.lake.maintain(table, before, now - snapshots_kept, now - ORPHANS_KEPT)
             world.ledger.record_maintenance(migration.name, result, by)
             done.append(result)
@@ -69,6 +75,19 @@ def _first_open_day(migration: Migration, world: World) -> date:
         if newest.closed_through is not None:
             return newest.closed_through + timedelta(days=1)
     return _NOTHING_CLOSED
+
+
+def _superfluous_tags(migration: Migration, world: World, now: datetime) -> frozenset[str]:
+    """Return the tags of evidence that nobody needs to fold again; its kept rows stay for good."""
+    ledger, name, gates = world.ledger, migration.name, migration.contract.gates
+    named = [
+        *(word.evidence for word in ledger.sign_offs(name)),
+        *(row.evidence for row in ledger.switches(name) if row.evidence),
+        *(asked["evidence"] for asked in ledger.cutover_requests(name, limit=_ALL) if asked["evidence"]),
+    ]
+    nights = [Told(night.digest, night.at) for night in ledger.reconciliations(name, limit=_ALL)]
+    observed = timedelta(days=gates.observe.closed_days)
+    return superfluous_tags(nights, named, gates.evidence_valid, observed, now)
 
 
 def _tables(migration: Migration, world: World) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
 )
 from pyiceberg.table import Table
-from pyiceberg.table.refs import MAIN_BRANCH
+from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
 from pyiceberg.table.snapshots import INITIAL_SEQUENCE_NUMBER
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
@@ -148,6 +148,27 @@ class IcebergLake:
             loaded.manage_snapshots().create_tag(snapshot, name).commit()
 
         self._commit(table, change)
+
+    def tags(self, table: str) -> Mapping[str, int]:
+        """Return the snapshot of each tag."""
+        refs = self._load(table).metadata.refs.items()
+        return {name: ref.snapshot_id for name, ref in refs if ref.snapshot_ref_type == SnapshotRefType.TAG}
+
+    def untag(self, table: str, names: Collection[str]) -> None:
+        """Remove tags, so that their snapshots may expire; a name that is no tag is passed over."""
+
+        def change(loaded: Table) -> None:
+            refs = loaded.metadata.refs
+            tags = [name for name in sorted(names) if name in refs]
+            if not tags:
+                return
+            changes = loaded.manage_snapshots()
+            for name in tags:
+                changes = changes.remove_tag(name)
+            changes.commit()
+
+        if names:
+            self._commit(table, change)
 
     def maintain(
         self, table: str, before: date, keep_snapshots_after: datetime, remove_orphans_before: datetime
