@@ -521,12 +521,16 @@ class EvidenceStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchRun:
-    """The newest dbt build as the warehouse tells it. loaded_through: arrivals below it are in, UTC."""
+    """The newest dbt build as the warehouse tells it. loaded_through: arrivals below it are in, UTC.
+
+    building: it has begun and not ended; it is not ok then either.
+    """
 
     run_id: str
     as_of: datetime
     loaded_through: datetime
     ok: bool
+    building: bool = False
 
 
 class Facts(Protocol):

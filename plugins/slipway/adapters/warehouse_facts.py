@@ -24,14 +24,14 @@ class WarehouseFacts:
     def batch_run(self, migration: str) -> BatchRun | None:
         """Return the newest build; one that has not finished yet is not ok."""
         rows = self._rows(
-            "SELECT run_id, as_of, loaded_through, coalesce(ok, FALSE) FROM batch.slipway_run"
+            "SELECT run_id, as_of, loaded_through, coalesce(ok, FALSE), ok IS NULL FROM batch.slipway_run"
             " WHERE migration = %s ORDER BY id DESC LIMIT 1",
             [migration],
         )
         return next(
             (
-                BatchRun(run, as_of.astimezone(UTC), through.astimezone(UTC), ok)
-                for run, as_of, through, ok in rows
+                BatchRun(run, as_of.astimezone(UTC), through.astimezone(UTC), ok, building)
+                for run, as_of, through, ok, building in rows
             ),
             None,
         )

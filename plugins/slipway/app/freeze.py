@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from slipway.app.balance import files_of
+from slipway.app.batch_state import wrong_with
 from slipway.app.same_topic import newest_of_bronze, refuse_lost_offsets, same_topic
 from slipway.app.watch import Missing, Watch, hurry
 from slipway.domain.accounting import Counted
@@ -19,7 +20,7 @@ from slipway.domain.gaps import told
 from slipway.domain.periods import Period
 from slipway.domain.window import spoken
 from slipway.errors import Permanent
-from slipway.ports import BatchRun, LakeFiles, World
+from slipway.ports import LakeFiles, World
 
 LOOK_AGAIN_SECONDS = 1.0
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -183,11 +184,11 @@ def _take(
     newest = closed_through or parity.from_day
     first = max(parity.from_day, newest - timedelta(days=parity.reconcile_back.days - 1))
     last = migration.business_day(target.as_of)
-    batch = _wrong_with(run, seen_through, closed_through)
+    batch = wrong_with(run, target.as_of, seen_through, closed_through)
     still_open = ""
     if period is not None:
         # Days after the period may lag behind as they like.
-        batch = _wrong_with(run, None, None)
+        batch = wrong_with(run, target.as_of, None, None)
         still_open = _still_open(period, seen_through, closed_through)
         first, last = period.first, period.last
         closed_through = None if still_open else period.last
@@ -220,19 +221,6 @@ def _take(
         changed=changed(migration, target, world),
         expired=told(seen.gaps.expired),
     )
-
-
-def _wrong_with(run: BatchRun | None, seen: date | None, closed: date | None) -> str:
-    if run is None:
-        return "the baseline was never built"
-    if not run.ok:
-        return "the newest baseline failed or is still being built, so its tables may be half done"
-    if seen != closed:
-        return (
-            f"it has loaded arrivals until {run.loaded_through.isoformat()} only, while the stream has closed"
-            f" {seen}; a day stays open until both have"
-        )
-    return ""
 
 
 def _still_open(period: Period, seen: date | None, closed: date | None) -> str:
