@@ -85,7 +85,7 @@ def _accounts(document: Document, day: str) -> list[dict[str, Any]]:
                     "steps": waterfall.steps(fall),
                     "absent": waterfall.absent(fall),
                     "note": waterfall.axis_note(fall),
-                    "remainder": signed(fall.remainder),
+                    "remainder": signed(-fall.remainder),
                     "size": abs(delta) / abs(number(totals["batch"]))
                     if number(totals["batch"])
                     else Decimal(1),

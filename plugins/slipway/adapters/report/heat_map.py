@@ -40,30 +40,44 @@ def heat_map(kpi: Mapping[str, Any], linked: Collection[str] = (), name: str = "
         )
         for measure in measures
     ]
-    return grid(f"{name or 'KPI'}: every measure on every business day", [d["day"] for d in days], rows)
+    failing = [day for day in days if day.get("verdict") == "FAIL"]
+    cancelling = [
+        day["day"] for day in failing if all(standing(seen) != "fail" for seen in day["measures"].values())
+    ]
+    caption = f"{name or 'KPI'}: every measure on every business day"
+    return grid(caption, [d["day"] for d in days], rows, cancelling)
 
 
-def grid(caption: str, days: Sequence[str], rows: Sequence[Markup]) -> Markup:
-    """Return a table of squares under its days; rows: whole rows, one square a day."""
+def grid(
+    caption: str, days: Sequence[str], rows: Sequence[Markup], cancelling: Collection[str] = ()
+) -> Markup:
+    """Return a table of squares under its days; rows: whole rows, one square a day.
+
+    cancelling: days that fail although no square does, for their events differ and cancel each other out.
+    """
     months = [(key, list(group)) for key, group in groupby(days, key=lambda day: day[:7])]
     above = Markup("").join(
         Markup('<th scope="colgroup" colspan="{}">{}</th>').format(len(group), _month(group))
         for _, group in months
     )
-    numbers = Markup("").join(
-        Markup('<th scope="col"{}><abbr title="{}">{}</abbr></th>').format(
-            Markup(' class="we"') if date.fromisoformat(day).weekday() >= 5 else "",
-            full_day(day),
-            date.fromisoformat(day).day,
-        )
-        for day in days
-    )
+    numbers = Markup("").join(_column(day, day in cancelling) for day in days)
     size = "dense" if len(rows) > _DENSE or len(days) > 24 else "roomy"
     size += " few" if len(days) <= 7 else " some" if len(days) <= 16 else " many"
     return Markup(
         '<table class="heat {}"><caption class="sr">{}</caption><thead><tr><td></td>{}</tr>'
         "<tr><td></td>{}</tr></thead><tbody>{}</tbody></table>"
     ).format(size, caption, above, numbers, Markup("").join(rows))
+
+
+def _column(day: str, cancels: bool) -> Markup:
+    kind = "off" if cancels else "we" if date.fromisoformat(day).weekday() >= 5 else ""
+    told = full_day(day) + (": events differ though every measure agrees" if cancels else "")
+    return Markup('<th scope="col"{}><abbr title="{}">{}{}</abbr></th>').format(
+        Markup(' class="{}"').format(kind) if kind else "",
+        told,
+        date.fromisoformat(day).day,
+        "\u2260" if cancels else "",
+    )
 
 
 def square(kind: str, words: str, told: str, link: str = "") -> Markup:
