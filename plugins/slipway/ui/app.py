@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
 
 import jinja2
 from airflow.api_fastapi.core_api.security import GetUserDep
@@ -13,7 +12,6 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from fastapi.templating import Jinja2Templates
-from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.app import sign_off, status
 from slipway.app.sign_off import NotEntitled
@@ -22,6 +20,8 @@ from slipway.domain.evidence import Digest
 from slipway.errors import Retryable, SlipwayError
 from slipway.ports import Actor
 from slipway.ui import pages
+from slipway.ui.bodies import ResumeBody, SignOffBody
+from slipway.ui.closes import add_closes
 from slipway.ui.console import Console, console
 from slipway.ui.guards import protect, refuse_foreign_writes
 from slipway.ui.records import add_records
@@ -29,25 +29,6 @@ from slipway.ui.reports import add_reports
 
 _HERE = Path(__file__).parent
 _STATIC = frozenset(path.name for path in (_HERE / "static").iterdir())
-
-
-class SignOffBody(BaseModel):
-    """A person's word on one piece of evidence."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    role: Annotated[str, Field(min_length=1, max_length=100)]
-    decision: Literal["approve", "reject", "withdraw"]
-    evidence: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    comment: Annotated[str, Field(max_length=2000)] = ""
-
-
-class ResumeBody(BaseModel):
-    """Why a held migration may go on."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: Annotated[str, Field(min_length=3, max_length=2000)]
 
 
 def create_app(reach: Console | None = None) -> FastAPI:
@@ -133,6 +114,7 @@ def create_app(reach: Console | None = None) -> FastAPI:
 
     add_reports(app, found, migration)
     add_records(app, found, migration)
+    add_closes(app, found, migration)
 
     @app.get("/static/{name}")
     def static(name: str, user: GetUserDep) -> Response:

@@ -16,10 +16,12 @@ from slipway.app.status import Status, status
 from slipway.domain import narrative
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Verdict
-from slipway.domain.gates import Facts, Word, span, words_that_stand
+from slipway.domain.gates import span
 from slipway.domain.states import Blocker, State
 from slipway.domain.transitions import RAIL
 from slipway.ports import Reconciliation, Standing, SwitchRow, World
+from slipway.ui import closes
+from slipway.ui.seats import Seat, seats
 
 VERBS = ("provision", "deploy", "baseline", "reconcile", "amend", "maintain", "cutover", "rollback")
 _ASIDE = {
@@ -75,19 +77,6 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """One role in the sign-off panel. mine: the user who looks holds it; said: what stands, newest word."""
-
-    role: str
-    needed: int
-    holders: tuple[str, ...]
-    approved: tuple[str, ...]
-    words: tuple[Word, ...]
-    mine: bool
-    my_decision: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class KpiView:
     """One KPI: its heat map and the causes of its differences."""
 
@@ -126,6 +115,7 @@ class Detail:
     verbs: tuple[str, ...]
     readers: str
     mark: str
+    closes: tuple[closes.ClosedView, ...]
 
 
 def overview(migrations: Mapping[str, Migration], world: World) -> list[Row]:
@@ -172,7 +162,7 @@ def detail(migration: Migration, world: World, user: str) -> Detail:
         nights,
         tuple(_kpi(name, kpi, found) for name, kpi in document["kpis"].items()) if document else (),
         found.blocked_by,
-        tuple(_seats(migration, facts, user)),
+        tuple(seats(migration, facts, user)),
         tuple(role for role, holders in migration.contract.owners.items() if user in holders),
         requests[0] if requests else None,
         tuple(reversed(journal)),
@@ -181,13 +171,14 @@ def detail(migration: Migration, world: World, user: str) -> Detail:
         world.ledger.standing(migration.name),
         VERBS,
         _readers(found),
-        _mark(found),
+        _mark(found, closes.marks(migration, world)),
+        closes.views(migration, world, user),
     )
 
 
 def mark(migration: Migration, world: World) -> str:
     """Return a text that changes whenever the page would: an open page asks for it and loads itself again."""
-    return _mark(status(migration, world))
+    return _mark(status(migration, world), closes.marks(migration, world))
 
 
 def rail(state: State) -> tuple[Stop, ...]:
@@ -207,7 +198,7 @@ def _signable(found: Status, newest: Reconciliation | None, journal: Sequence[Sw
     return found.state not in (State.SWITCHED, State.COMPLETED) or served != newest.revision
 
 
-def _mark(found: Status) -> str:
+def _mark(found: Status, closed: tuple[object, ...]) -> str:
     shown = (
         found.state,
         found.revision,
@@ -217,6 +208,7 @@ def _mark(found: Status) -> str:
         sorted(found.sources.items()),
         found.route_epoch,
         [blocker.code for blocker in found.blocked_by],
+        closed,
     )
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
@@ -237,23 +229,3 @@ def _kpi(name: str, kpi: Mapping[str, Any], found: Status) -> KpiView:
     return KpiView(
         name, name.replace("_", " "), heat_map(kpi, (), name), tuple(causes), found.sources.get(name, "batch")
     )
-
-
-def _seats(migration: Migration, facts: Facts, user: str) -> Sequence[Seat]:
-    standing = words_that_stand(facts)
-    seats = []
-    for role, holders in migration.contract.owners.items():
-        words = tuple(word for word in standing if word.role == role)
-        mine = [word.decision for word in words if word.user == user]
-        seats.append(
-            Seat(
-                role,
-                facts.demands.sign_offs.get(role, 0),
-                tuple(holders),
-                tuple(word.user for word in words if word.decision == "approve"),
-                words,
-                user in holders,
-                mine[-1] if mine else None,
-            )
-        )
-    return seats
