@@ -17,9 +17,9 @@ from slipway.adapters.key_samples import from_file
 from slipway.app.explain import explain
 from slipway.domain import derive, times
 from slipway.domain.closing import closes
-from slipway.domain.contract import Migration
+from slipway.domain.contract import Migration, compile_migration
 from slipway.domain.contract_file import Retention, Traffic
-from slipway.domain.contract_judging import Observe
+from slipway.domain.contract_judging import MeasureTolerance, Observe
 from slipway.domain.looking_back import enough_days, fewest_days
 from slipway.domain.risks import risks
 from slipway.domain.skew import KeySample, murmur2, partition_of, skew
@@ -302,3 +302,59 @@ def test_explain_prints_tables_or_data(capsys: pytest.CaptureFixture[str]) -> No
     document = json.loads(capsys.readouterr().out)
     assert document["derived"][0]["inputs"]["parallelism"] == "2"
     assert document["skew"] is None
+
+
+@pytest.mark.parametrize(
+    ("grain", "kind", "told"),
+    [
+        ("day", date(2013, 7, 4), "once 4 July 2013 lies further back, the gate closes for good"),
+        ("day", date(2013, 2, 1), "no row that is compared closes on 1 February 2013: the gate stays closed"),
+        ("week", date(2013, 7, 4), "no row that is compared closes on 4 July 2013"),
+        ("week", date(2013, 7, 7), "once 7 July 2013 lies further back"),
+        ("week", "weekly_cycle", "no row closes on most days of the week"),
+        ("week", "month_end", "seldom the end of a month"),
+        ("month", "weekly_cycle", "no row closes on most days of the week"),
+    ],
+)
+def test_a_kind_of_day_that_the_gate_may_never_see_is_a_risk(
+    flights: Migration, grain: str, kind: str | date, told: str
+) -> None:
+    contract = flights.contract
+    kpi = contract.kpis["flights_daily"]
+    kpis = {"k": kpi.model_copy(update={"grain": {**kpi.grain, "flight_date": f"{grain}(event_time)"}})}
+    observe = contract.gates.observe.model_copy(update={"including": (kind,)})
+    gates = contract.gates.model_copy(update={"observe": observe})
+    made = compile_migration(contract.model_copy(update={"kpis": kpis, "gates": gates}), flights.schema)
+
+    found = [risk.what for risk in risks(made) if risk.about == "gates.observe.including"]
+
+    assert any(told in what for what in found)
+    assert len(found) <= 2
+
+
+def test_a_daily_window_of_a_week_is_no_risk(flights: Migration) -> None:
+    observe = flights.contract.gates.observe.model_copy(update={"including": ("month_end", "weekly_cycle")})
+    gates = flights.contract.gates.model_copy(update={"observe": observe})
+    made = compile_migration(flights.contract.model_copy(update={"gates": gates}), flights.schema)
+
+    assert not [risk for risk in risks(made) if risk.about == "gates.observe.including"]
+
+
+def test_consumers_are_promised_the_tolerance_of_each_cell(flights: Migration) -> None:
+    kpi = flights.contract.kpis["flights_daily"]
+    segments = (
+        {"where": {"origin": ["LGA", "EWR"], "carrier": ["UA"]}, "absolute": 2, "relative": "1 %"},
+        {"where": {"origin": ["JFK"]}},
+    )
+    tolerance = MeasureTolerance.model_validate({"segments": [dict(one) for one in segments]}, strict=False)
+    seats = kpi.measures["seats"].model_copy(update={"tolerance": tolerance})
+    kpis = {"flights_daily": kpi.model_copy(update={"measures": {**kpi.measures, "seats": seats}})}
+    made = compile_migration(flights.contract.model_copy(update={"kpis": kpis}), flights.schema)
+
+    (promise,) = explain(made).promises
+
+    assert (
+        "seats within 2 or 1 % where origin is LGA or EWR and carrier is UA, within 0 where origin is JFK,"
+        " else equal" in promise.consistency
+    )
+    assert any(risk.about.endswith("measures.seats") and "tolerance" in risk.what for risk in risks(made))

@@ -26,8 +26,8 @@ def wrong_with(run: BatchRun | None, as_of: datetime, seen: date | None, closed:
     stays = f"while the stream has closed {day}; a day stays open until both have"
     loaded = f"it has loaded arrivals until {run.loaded_through.isoformat()} only"
     if run.as_of < as_of:
-        age = rough_span(as_of - run.as_of)
-        return f"the newest baseline is old, built as of {run.as_of.isoformat()}, {age} before; {loaded}, {stays}"
+        built = f"built as of {run.as_of.isoformat()}, {rough_span(as_of - run.as_of)} before"
+        return f"the newest baseline is old, {built}; {loaded}, {stays}"
     if run.loaded_through < run.as_of:
         early = rough_span(run.as_of - run.loaded_through)
         return (

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from slipway.domain import derive, names
+from slipway.domain.cells import Where
 from slipway.domain.contract import Migration
 from slipway.domain.spans import spoken_span
+
+if TYPE_CHECKING:  # brings sqlglot, which the parsing of DAGs does without
+    from slipway.domain.measures import Tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +85,9 @@ def promises(migration: Migration) -> tuple[Promise, ...]:
     for name, kpi in migration.contract.kpis.items():
         serving = kpi.serving
         tolerances = [
-            f"{measure} within {_bound(made.tolerance.absolute, made.tolerance.relative)}"
-            for measure, made in kpi.measures.items()
-            if made.tolerance.absolute or made.tolerance.relative
+            f"{measure.name} {_tolerance(measure.tolerance)}"
+            for measure in migration.kpis[name].measures
+            if not measure.tolerance.exact
         ]
         rows.append(
             Promise(
@@ -98,6 +103,25 @@ def promises(migration: Migration) -> tuple[Promise, ...]:
             )
         )
     return tuple(rows)
+
+
+def _tolerance(tolerance: Tolerance) -> str:
+    """Return how far a measure may be off, and how far in the cells that have a bound of their own."""
+    parts = [
+        f"within {_bound(bound.absolute, bound.relative) or '0'} where {_cells(bound.where)}"
+        for bound in tolerance.segments
+    ]
+    own = _bound(tolerance.absolute, tolerance.relative)
+    if parts:
+        return f"{', '.join(parts)}, else {f'within {own}' if own else 'equal'}"
+    return f"within {own}"
+
+
+def _cells(where: Where) -> str:
+    return " and ".join(
+        f"{column} is {' or '.join('none' if value is None else value for value in values)}"
+        for column, values in where.items()
+    )
 
 
 def _bound(absolute: object, relative: object) -> str:

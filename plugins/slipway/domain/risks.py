@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 from slipway.domain import derive
+from slipway.domain.closing import closing_days
 from slipway.domain.contract import Migration
 from slipway.domain.looking_back import enough_days, enough_for, fewest_days
 from slipway.domain.spans import spoken_span
@@ -116,8 +117,8 @@ def _numbers(migration: Migration) -> Iterator[Risk]:
                     "is not followed, and what is absent then stays null",
                     "load dimensions before their events; differences show as `dimension` in the report",
                 )
-            if measure.tolerance.absolute or measure.tolerance.relative:
-                yield Risk(here, "a difference within the tolerance passes unseen", "no tolerance: exact")
+            if not measure.tolerance.exact:
+                yield Risk(here, "a difference within the tolerance passes", "no tolerance: exact")
             if measure.type == "double" or (measure.argument and measure.argument.type == "double"):
                 yield Risk(
                     here,
@@ -189,12 +190,38 @@ def _looking_back(migration: Migration) -> Iterator[Risk]:
             "only: on the others the gate is closed",
             f"parity.reconcile_back: {enough}d",
         )
-    if observe.including and all(kpi.time.function == "week" for kpi in migration.kpis.values()):
+    grains = {kpi.time.function for kpi in migration.kpis.values()}
+    if grains == {"week"} and "month_end" in observe.including:
         yield Risk(
             "gates.observe.including",
             "all rows are by week and close on a Sunday, which is seldom the end of a month: the gate "
             "waits for one that is",
             "leave month_end out",
+        )
+    if grains <= {"week", "month"} and "weekly_cycle" in observe.including:
+        yield Risk(
+            "gates.observe.including",
+            "no row closes on most days of the week, so the gate waits for every one of them in vain",
+            "leave weekly_cycle out; a row by week holds all of them",
+        )
+    for day in (kind for kind in observe.including if isinstance(kind, date)):
+        yield from _named_day(migration, day)
+
+
+def _named_day(migration: Migration, day: date) -> Iterator[Risk]:
+    parity, here = migration.contract.parity, "gates.observe.including"
+    if not any(closing_days(migration, kpi, day, day) for kpi in migration.kpis.values()):
+        yield Risk(
+            here,
+            f"no row that is compared closes on {kind_of_day(day)}: the gate stays closed",
+            "a day with which a row closes, after parity.from; or leave it out",
+        )
+    else:
+        yield Risk(
+            here,
+            f"a night looks back {spoken_span(parity.reconcile_back)}: once {kind_of_day(day)} lies further "
+            "back, the gate closes for good",
+            "switch in that time, or a longer parity.reconcile_back",
         )
 
 
