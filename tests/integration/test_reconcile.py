@@ -51,6 +51,18 @@ def trip(n: int, day: int = 0, zone: str | None = "N") -> Trip:
     return Trip(f"t{n}", f"r{n}", "AB"[n % 2], started, zone, 100 * n, n / 4, 2**n)
 
 
+class OneTopic:
+    """The real cluster, on which the contract's topic has another name."""
+
+    def __init__(self, cluster: KafkaTopics, topic: str) -> None:
+        self._cluster = cluster
+        self._topic = topic
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._cluster, name)
+        return lambda _, *given: method(self._topic, *given)
+
+
 class Night:
     """One migration on databases and a topic of its own; only engine and routes are stand-ins."""
 
@@ -95,7 +107,7 @@ class Night:
             SimpleNamespace(
                 clock=SystemClock(),
                 ledger=self.ledger,
-                topics=self,
+                topics=OneTopic(KafkaTopics(self.kafka), self.topic),
                 engine=quiet,
                 serving=quiet,
                 lake=self.lake,
@@ -121,9 +133,6 @@ class Night:
         self.run("CREATE SCHEMA batch; CREATE SCHEMA stream; CREATE SCHEMA ops; CREATE SCHEMA side")
         PostgresAmendments(server, writers).install()
 
-    def bounds(self, name: str) -> Mapping[int, tuple[int, int]]:
-        return KafkaTopics(self.kafka).bounds(self.topic)
-
     def run(self, text: str) -> None:
         with psycopg.connect(**cast(Any, self.server)) as connection:
             connection.execute(text.encode())
@@ -134,6 +143,10 @@ class Night:
         for row in self.sides.bronze:
             producer.produce(self.topic, json.dumps(row["event_id"]).encode(), partition=0)
         producer.flush(30)
+        self.fill()
+
+    def fill(self) -> None:
+        """Put what TwoSides holds into the lake and the warehouse."""
         bronze, silver, late, rejected = self.tables
         day = {"arrived_on": FIRST}
         self._append(bronze, [row | day for row in self.sides.bronze])

@@ -16,7 +16,7 @@ from slipway.app.reconcile import reconcile
 from slipway.domain.evidence import Digest, Verdict
 from slipway.errors import Permanent
 from slipway.ports import Reconciliation
-from tests.fakes.night import ANA, NightWorld
+from tests.fakes.night import ANA, NightWorld, leave_out
 from tests.fakes.two_sides import FIRST, Trip, TwoSides
 from tests.fakes.two_sides import migration as trips
 
@@ -52,17 +52,7 @@ def codes(night: NightWorld, found: Reconciliation) -> set[str]:
 
 def skip(night: NightWorld, *offsets: int) -> None:
     """Move the records so that these offsets of partition 0 hold none."""
-    free = (n for n in range(1000) if n not in offsets)
-    new = {row["kafka_offset"]: next(free) for row in night.sides.bronze}
-    night.sides.silver[:] = [(row, new[offset]) for row, offset in night.sides.silver]
-    by_offset = {}
-    for row in night.sides.bronze:
-        row["kafka_offset"] = new[row["kafka_offset"]]
-        by_offset[row["kafka_offset"]] = row
-    night.sides._place = lambda offset: {  # type: ignore[method-assign]
-        name: by_offset[offset][name] for name in ("kafka_partition", "kafka_offset", "arrived_at")
-    }
-    night.end_offset = max([*by_offset, *offsets]) + 1
+    night.end_offset = leave_out(night.sides, *offsets)
 
 
 # --- the topic

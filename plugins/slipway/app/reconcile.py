@@ -20,6 +20,7 @@ from slipway.domain.closing import closing_days, next_closing_day
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest, Verdict, canonical
 from slipway.domain.judging import day_verdicts, days_of_all, hidden_days, judge
+from slipway.domain.kept_evidence import evidence_tag
 from slipway.domain.masking import Masking
 from slipway.domain.night import Night
 from slipway.domain.night_log import summary
@@ -100,7 +101,7 @@ def reconcile(
 
 def _tag(digest: Digest, period: Period | None) -> str:
     """Return the name that keeps a snapshot: maintenance lets go of a night's one day, of a close's never."""
-    return f"close-{period.name}-{digest[:16]}" if period else f"evidence-{digest[:16]}"
+    return f"close-{period.name}-{digest[:16]}" if period else evidence_tag(digest)
 
 
 def question_of(
