@@ -259,3 +259,42 @@ def test_nothing_and_what_only_a_person_can_mend_do_not_pass_by_themselves() -> 
     assert not passing([])
     assert passing(blockers(live(pending=None)))
     assert not passing(blockers(replace(live(pending=None), newest=None)))
+
+
+def test_an_edit_voids_evidence_and_words_until_a_night_has_compared_all_days_anew() -> None:
+    edited = replace(READY, contract_digest=C2)
+    assert codes(edited) == [
+        "contract_changed",
+        "quorum_incomplete",
+        "quorum_incomplete",
+        "quorum_incomplete",
+    ]
+
+    # The days before the edit count again, for the night has compared each of them under the new contract.
+    anew = replace(edited, newest=Found(digest=E2, contract_digest=C2))
+    assert codes(anew) == ["quorum_incomplete"] * 3
+    restarted = replace(
+        anew, newest=Found(digest=E2, contract_digest=C2, window_complete=False, window_days=2)
+    )
+    assert codes(restarted)[0] == "window_incomplete"
+
+    signed = tuple(replace(word, evidence=E2, contract_digest=C2) for word in ALL)
+    assert codes(replace(anew, words=signed)) == []
+
+
+def test_a_revision_that_changes_only_jars_needs_one_night_that_passes() -> None:
+    deployed = replace(READY, revision=2)
+    assert codes(deployed) == ["revision_changed"]
+
+    passed = replace(deployed, newest=Found(digest=E2, revision=2))
+    assert codes(passed) == ["quorum_incomplete"] * 3
+    failed = replace(deployed, newest=Found(digest=E2, revision=2, verdict=Verdict.FAIL))
+    assert "evidence_not_pass" in codes(failed)
+
+    signed = tuple(replace(word, evidence=E2) for word in ALL)
+    assert codes(replace(passed, words=signed)) == []
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR])
+def test_a_whole_window_opens_nothing_without_a_pass(verdict: Verdict) -> None:
+    assert codes(found(verdict=verdict, window_complete=True)) == ["evidence_not_pass"]
