@@ -8,8 +8,9 @@ transaction. What moves afterwards is a restatement (app/restate.py). Closing ag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from slipway.app import observe
 from slipway.app.sign_off import refuse, refuse_strangers
@@ -62,6 +63,19 @@ class PeriodStanding:
     def words(self) -> Sequence[Word]:
         """What people have said of the close run that waits."""
         return words_that_stand(self.facts) if self.facts else ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return where the period stands as plain values."""
+        return {
+            "period": self.period.name,
+            "first": self.period.first,
+            "last": self.period.last,
+            "closed": None if self.close is None else {**asdict(self.close), "period": self.period.name},
+            "versions": self.versions,
+            "run": None if self.run is None else asdict(self.run),
+            "missing": [asdict(blocker) for blocker in self.missing],
+            "restatements": [asdict(row) for row in self.restated],
+        }
 
 
 def wanted(migration: Migration, name: str, by: Actor) -> Period:

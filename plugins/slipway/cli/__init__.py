@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of every verb."""
     # Half a second of imports: here, so that who interrupts them is told in a line, too.
     from slipway.cli import (
+        closes,
         contracts,
         dead_letters,
         design,
@@ -53,6 +54,16 @@ def parser() -> argparse.ArgumentParser:
         prog="slipway", description="Move daily batch KPIs to streaming, with every difference explained."
     )
     verbs = Verbs(found)
-    for module in (contracts, onboarding, design, provisioning, operations, reports, lateness, dead_letters):
+    for module in (
+        contracts,
+        onboarding,
+        design,
+        provisioning,
+        operations,
+        reports,
+        closes,
+        lateness,
+        dead_letters,
+    ):
         module.add(verbs)
     return found

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import FastAPI
@@ -69,27 +68,13 @@ def marks(migration: Migration, world: World) -> tuple[object, ...]:
     return len(world.ledger.closes(migration.name)), [run.id for run in runs], len(words), len(rows)
 
 
-def as_data(one: PeriodStanding) -> Mapping[str, Any]:
-    """Return where a period stands as plain values."""
-    return {
-        "period": one.period.name,
-        "first": one.period.first,
-        "last": one.period.last,
-        "closed": None if one.close is None else {**asdict(one.close), "period": one.period.name},
-        "versions": one.versions,
-        "run": None if one.run is None else asdict(one.run),
-        "missing": [asdict(blocker) for blocker in one.missing],
-        "restatements": [asdict(row) for row in one.restated],
-    }
-
-
 def add_closes(app: FastAPI, found: Console, migration: Callable[[str], Migration]) -> None:
     """Add the routes to the app; migration answers 404 for a name that is not known."""
 
     @app.get("/api/migrations/{name}/closes")
     def closes(name: str, user: GetUserDep) -> JSONResponse:
         standings = close.standings(migration(name), found.world())
-        return JSONResponse(jsonable_encoder([as_data(one) for one in standings]))
+        return JSONResponse(jsonable_encoder([one.to_json() for one in standings]))
 
     @app.post("/api/migrations/{name}/closes", status_code=201)
     def sign(name: str, body: SignOffBody, user: GetUserDep) -> JSONResponse:
