@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from slipway.adapters.report import HtmlReports
+from slipway.app import observation
 from slipway.domain.evidence import Verdict
 from slipway.domain.states import State
 from slipway.ui.app import create_app
@@ -245,6 +248,40 @@ def test_a_report_is_served_in_a_sandbox_of_its_own(as_user: As, ready: Control,
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("sandbox allow-scripts;")
     assert "allow-same-origin" not in policy
+
+
+def test_the_whole_observation_is_led_to_and_served_in_a_sandbox(
+    as_user: As, ready: Control, tmp_path: Path
+) -> None:
+    world = replace(ready.world, reports=HtmlReports(tmp_path / "reports"))
+    observation.write(ready.migration, world)
+
+    assert (
+        'href="/migrations/flights/pages/observation.html"' in as_user("vic").get("/migrations/flights").text
+    )
+    answer = as_user("vic").get("/migrations/flights/pages/observation.html")
+    assert "No go yet" in answer.text
+    assert answer.headers["content-security-policy"].startswith("sandbox allow-scripts;")
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["none.html", "..%2F..%2Fsecret.html", "%2e%2e", "evil.js", ".hidden.html", "a%2Fb.html", "linked.html"],
+)
+def test_only_pages_of_the_migration_itself_are_served(
+    as_user: As, ready: Control, tmp_path: Path, file: str
+) -> None:
+    folder = tmp_path / "reports" / "flights"
+    folder.mkdir(parents=True)
+    for name in ("evil.js", ".hidden.html"):
+        (folder / name).write_text("secret")
+    (tmp_path / "secret.html").write_text("secret")
+    (folder / "linked.html").symlink_to(tmp_path / "secret.html")
+
+    answer = as_user("vic").get(f"/migrations/flights/pages/{file}")
+
+    assert answer.status_code in (404, 422)
+    assert "secret" not in answer.text.replace("secret.html", "")
 
 
 @pytest.mark.parametrize("outside", ["/etc/passwd", "../secret.html"])
