@@ -127,6 +127,12 @@ def test_a_weekly_cycle_has_every_day_of_the_week(length: int, lacking: str) -> 
     assert lacking in "; ".join(window.missing)
 
 
+def test_a_week_lacks_a_sunday_too() -> None:
+    window = observed(days(*[PASS] * 6), FEB_25 + timedelta(days=5), WEEK, PASS)
+
+    assert window.missing == ("not every day of the week is among them; Sunday is lacking",)
+
+
 def test_a_week_with_a_failing_day_is_no_weekly_cycle() -> None:
     verdicts = days(PASS, PASS, FAIL, PASS, PASS, PASS, PASS, PASS)
 
