@@ -20,7 +20,7 @@ from sqlalchemy import URL
 
 from slipway.adapters.amendments import PostgresAmendments
 from slipway.adapters.clock import SystemClock
-from slipway.adapters.comparison import DuckDBComparison, PostgresWarehouse
+from slipway.adapters.comparison import DuckDBClosedRows, DuckDBComparison, PostgresWarehouse
 from slipway.adapters.evidence_files import EvidenceFiles
 from slipway.adapters.expectations import GreatExpectations
 from slipway.adapters.kafka import KafkaTopics
@@ -101,6 +101,9 @@ class Night:
         self.ledger.remember_revision("trips", 1, self.migration.parity_digest, ANA)
         self.ledger.make_current("trips", 1)
         self.store = EvidenceFiles(folder / "store")
+        warehouse = PostgresWarehouse(
+            server["host"], int(server["port"]), server["dbname"], server["user"], server["password"]
+        )
         quiet = SimpleNamespace(checkpoint=lambda job: None, routes=lambda kpis: ())
         self.world = cast(
             World,
@@ -113,17 +116,8 @@ class Night:
                 lake=self.lake,
                 facts=WarehouseFacts(server),
                 evidence=self.store,
-                comparison=DuckDBComparison(
-                    PostgresWarehouse(
-                        server["host"],
-                        int(server["port"]),
-                        server["dbname"],
-                        server["user"],
-                        server["password"],
-                    ),
-                    TEMPLATES,
-                    folder / "work",
-                ),
+                comparison=DuckDBComparison(warehouse, TEMPLATES, folder / "work"),
+                closed_rows=DuckDBClosedRows(warehouse, TEMPLATES, folder / "work"),
                 expectations=GreatExpectations(folder / "docs"),
                 reports=HtmlReports(folder / "reports"),
             ),
