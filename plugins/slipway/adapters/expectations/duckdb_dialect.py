@@ -14,7 +14,7 @@ import duckdb
 from sqlalchemy import types
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine import default
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql import compiler
 
 NAME = "duckdb"
@@ -115,7 +115,7 @@ class DuckDBDialect(default.DefaultDialect):
 
     @classmethod
     def get_pool_class(cls, url: Any) -> Any:
-        return NullPool
+        return QueuePool
 
     def create_connect_args(self, url: Any) -> Any:
         return [url.database, url.query.get("memory", "1GB")], {}

@@ -65,6 +65,7 @@ class GreatExpectations:
             checks = [check for suite in _suites(migration) for check in library.run(suite)]
             checks.sort(key=lambda c: (c.suite, c.kpi, c.source, c.name, c.column, c.seen))
             library.write_pages()
+            library.close()
             make_self_contained(pages, (migration.name, *days, library.version), checks, library.ran)
             # A night that is run again for the same instant has its own pages only.
             shutil.rmtree(folder, ignore_errors=True)
@@ -136,6 +137,10 @@ class _Library:
             source = self._source.add_table_asset(table, table_name=table)
             checks += self._together(table, source.add_batch_definition_whole_table("whole"), runnable)
         return checks
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._source.get_engine().dispose()
 
     def write_pages(self) -> None:
         """Write the Data Docs of everything that ran."""
