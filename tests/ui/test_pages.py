@@ -19,7 +19,8 @@ from slipway.domain.evidence import Verdict
 from slipway.domain.states import State
 from slipway.ui.app import create_app
 from slipway.ui.console import Console
-from tests.fakes.control import RITA, Control, control
+from tests.contract.ledger_behaviour import WAIVER
+from tests.fakes.control import ANA, RITA, Control, control
 from tests.fakes.document import document
 
 As = Callable[[str], TestClient]
@@ -312,3 +313,26 @@ def test_only_an_owner_resumes_a_held_migration(as_user: As, ready: Control) -> 
     done = as_user("ana").post("/api/migrations/flights/resume", json={"reason": "seats were right"})
 
     assert done.json() == {"state": "ELIGIBLE"}
+
+
+def test_a_page_shows_what_was_waived_by_whom_and_whether_it_stands(ready: Control, as_user: As) -> None:
+    client = as_user("vic")
+    assert "Waivers" not in client.get("/migrations/flights").text
+    before = client.get("/api/migrations/flights/mark").json()
+    waiver = replace(
+        WAIVER, parity_digest=ready.migration.parity_digest, expires_at=None, reason="<b>down</b>"
+    )
+    ready.ledger.waive(waiver)
+    ready.ledger.waive(replace(waiver, segments={}))
+
+    assert client.get("/api/migrations/flights/mark").json() != before
+    ready.ledger.withdraw_waiver(2, ANA, "the feed was mended")
+
+    page = client.get("/migrations/flights").text
+    told = client.get("/api/migrations/flights/waivers").json()
+    assert "waiver 1: late in departed of flights_daily" in page
+    assert "where carrier UA or none, at most 0.1 % of batch a day; ana (data_owner)" in page
+    assert "&lt;b&gt;down" in page and "<b>down" not in page
+    assert [(one["id"], one["stands"]) for one in told] == [(2, False), (1, True)]
+    assert told[0]["state"] == "withdrawn by ana: the feed was mended"
+    assert told[0]["state"] in page

@@ -20,10 +20,10 @@ from slipway.domain.gates import span
 from slipway.domain.states import Blocker, State
 from slipway.domain.transitions import RAIL
 from slipway.ports import Reconciliation, Standing, SwitchRow, World
-from slipway.ui import closes
+from slipway.ui import closes, waivers
 from slipway.ui.seats import Seat, seats
 
-VERBS = ("provision", "deploy", "baseline", "reconcile", "amend", "maintain", "cutover", "rollback")
+VERBS = ("provision", "deploy", "baseline", "reconcile", "amend", "waive", "maintain", "cutover", "rollback")
 _ASIDE = {
     State.HELD: State.SHADOW,
     State.ROLLED_BACK: State.SHADOW,
@@ -116,6 +116,7 @@ class Detail:
     readers: str
     mark: str
     closes: tuple[closes.ClosedView, ...]
+    waivers: tuple[waivers.WaiverView, ...]
 
 
 def overview(migrations: Mapping[str, Migration], world: World) -> list[Row]:
@@ -171,14 +172,19 @@ def detail(migration: Migration, world: World, user: str) -> Detail:
         world.ledger.standing(migration.name),
         VERBS,
         _readers(found),
-        _mark(found, closes.marks(migration, world)),
+        _mark(found, _marks(migration, world)),
         closes.views(migration, world, user),
+        waivers.views(migration, world),
     )
 
 
 def mark(migration: Migration, world: World) -> str:
     """Return a text that changes whenever the page would: an open page asks for it and loads itself again."""
-    return _mark(status(migration, world), closes.marks(migration, world))
+    return _mark(status(migration, world), _marks(migration, world))
+
+
+def _marks(migration: Migration, world: World) -> tuple[object, ...]:
+    return closes.marks(migration, world), waivers.marks(migration, world)
 
 
 def rail(state: State) -> tuple[Stop, ...]:
@@ -198,7 +204,7 @@ def _signable(found: Status, newest: Reconciliation | None, journal: Sequence[Sw
     return found.state not in (State.SWITCHED, State.COMPLETED) or served != newest.revision
 
 
-def _mark(found: Status, closed: tuple[object, ...]) -> str:
+def _mark(found: Status, agreed: tuple[object, ...]) -> str:
     shown = (
         found.state,
         found.revision,
@@ -208,7 +214,7 @@ def _mark(found: Status, closed: tuple[object, ...]) -> str:
         sorted(found.sources.items()),
         found.route_epoch,
         [blocker.code for blocker in found.blocked_by],
-        closed,
+        agreed,
     )
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest
+from slipway.ui import waivers
 from slipway.ui.console import Console
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -31,6 +32,11 @@ def add_records(app: FastAPI, found: Console, migration: Callable[[str], Migrati
     def switches(name: str, user: GetUserDep) -> JSONResponse:
         rows = found.world().serving.journal(migration(name).name)
         return JSONResponse(jsonable_encoder([{**asdict(row), "seconds": row.seconds} for row in rows]))
+
+    @app.get("/api/migrations/{name}/waivers")
+    def given_waivers(name: str, user: GetUserDep) -> JSONResponse:
+        shown = waivers.views(migration(name), found.world())
+        return JSONResponse(jsonable_encoder([asdict(one) for one in shown]))
 
     @app.get("/api/migrations/{name}/maintenance")
     def maintenance(name: str, user: GetUserDep, limit: Limit = 30) -> JSONResponse:
