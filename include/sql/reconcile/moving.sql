@@ -21,8 +21,5 @@ FROM (
 
 CREATE OR REPLACE TEMP TABLE still AS
 SELECT d.cell, {% for c in columns %}e.{{ c.column }}{{ ", " if not loop.last }}{% endfor %}
-FROM (
-    SELECT *, {% for g in grain %}{{ g.expression }} AS "_{{ g.name }}"{{ ", " if not loop.last }}{% endfor %}
-    FROM (SELECT {% for c in columns %}{{ c.stream }} AS {{ c.column }}{{ ", " if not loop.last }}{% endfor %} FROM told_apart WHERE NOT moves)
-) AS e
+FROM ({{ alike }}) AS e
 JOIN differing AS d ON {% for g in grain %}e."_{{ g.name }}" IS NOT DISTINCT FROM d.{{ g.name }}{{ " AND " if not loop.last }}{% endfor %}

@@ -9,19 +9,18 @@ UNION
 SELECT cell, step FROM touched;
 
 CREATE OR REPLACE TEMP VIEW steps AS
-SELECT n.step AS "_step", {% for c in columns %}s.{{ c.column }}{{ ", " if not loop.last }}{% endfor %}
+SELECT n.cell AS "_cell", n.step AS "_step", {% for c in columns %}s.{{ c.column }}{{ ", " if not loop.last }}{% endfor %}
 FROM still AS s
 JOIN needed AS n ON s.cell = n.cell
 UNION ALL
-SELECT m."_step", {% for c in columns %}m.{{ c.column }}{{ ", " if not loop.last }}{% endfor %}
+SELECT d.cell AS "_cell", m."_step", {% for c in columns %}m.{{ c.column }}{{ ", " if not loop.last }}{% endfor %}
 FROM moving AS m
 JOIN differing AS d ON {% for g in grain %}m."_{{ g.name }}" IS NOT DISTINCT FROM d.{{ g.name }}{{ " AND " if not loop.last }}{% endfor %}
 SEMI JOIN needed AS n ON d.cell = n.cell AND m."_step" = n.step;
 
 CREATE OR REPLACE TEMP TABLE folds AS
-SELECT d.cell, f."_step" AS step, {% for m in measures %}{{ m.scaled }} AS {{ m.name }}{{ ", " if not loop.last }}{% endfor %}
-FROM ({{ fold_steps }}) AS f
-JOIN differing AS d ON {% for g in grain %}f.{{ g.column }} IS NOT DISTINCT FROM d.{{ g.name }}{{ " AND " if not loop.last }}{% endfor %};
+SELECT "_cell" AS cell, "_step" AS step, {% for m in measures %}{{ m.scaled }} AS {{ m.name }}{{ ", " if not loop.last }}{% endfor %}
+FROM (SELECT "_cell", "_step", {{ aggregates | join(", ") }} FROM steps GROUP BY "_cell", "_step");
 
 CREATE OR REPLACE TEMP TABLE walk AS
 SELECT

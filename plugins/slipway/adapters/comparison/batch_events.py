@@ -10,6 +10,7 @@ import duckdb
 
 from slipway.adapters.comparison.event_columns import Types, event_columns
 from slipway.adapters.comparison.event_scan import Source
+from slipway.adapters.comparison.following import follow
 from slipway.domain.accounting import column_type
 from slipway.domain.contract import Migration
 from slipway.domain.rendering import quoted, sql_type
@@ -46,34 +47,29 @@ class BatchEvents:
 
     def of(self, model: str, first: date, last: date) -> Source:
         """Return one model's events of the days, both included."""
-        begin = local_midnight(self._migration, first)
-        end = local_midnight(self._migration, last + timedelta(days=1))
         # Bounds of the bare column, which the warehouse can use.
+        begin, end = self._bounds(first, last)
         return Source(
-            f"(SELECT {self._wanted(model)} FROM {_table(model)}"
-            f" WHERE {self._time} >= TIMESTAMPTZ '{begin.isoformat()}'"
-            f" AND {self._time} < TIMESTAMPTZ '{end.isoformat()}')"
+            f"(SELECT {self._wanted(model)} FROM {_table(model)} WHERE {self._time} >= {begin} AND"
+            f" {self._time} < {end})"
         )
 
     def follow(self, model: str, first: date, last: date) -> None:
-        """Make `batch_events_of_all_days`: the events of the ids in `picked`, wherever they lie.
+        """Make `batch_events_of_all_days`: the events of the ids in `picked`, wherever they lie."""
+        begin, end = self._bounds(first, last)
+        follow(
+            self._connection,
+            "batch",
+            identity=self._id,
+            events=self.of(model, first, last).relation,
+            placed_by=self._time,
+            elsewhere=f"(SELECT {self._wanted(model)} FROM {_table(model)} WHERE {self._time} < {begin}"
+            f" OR {self._time} >= {end} OR {self._time} IS NULL)",
+        )
 
-        The whole table is read only when such an id has no event in the days.
-        """
-        found, events = "batch_events_of_all_days", self.of(model, first, last).relation
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {found} AS SELECT * FROM {events} AS b"
-            f" SEMI JOIN picked AS p ON b.{self._id} IS NOT DISTINCT FROM p.id"
-        )
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE unresolved AS SELECT id FROM picked AS p"
-            f" ANTI JOIN {found} AS b ON p.id = b.{self._id} WHERE id IS NOT NULL"
-        )
-        if self._connection.execute("SELECT count(*) FROM unresolved").fetchone() != (0,):
-            self._connection.execute(
-                f"INSERT INTO {found} BY NAME SELECT {self._wanted(model)} FROM {_table(model)} AS w"
-                f" SEMI JOIN unresolved AS u ON w.{self._id} = u.id"
-            )
+    def columns(self, model: str) -> list[str]:
+        """Return the columns to read of a model, quoted."""
+        return [quoted(name, "duckdb") for name in self._columns(model)]
 
     def key_expression(self, model: str) -> str:
         """Return the expression of a batch event's Kafka key, NULL when the model does not expose it.
@@ -101,6 +97,11 @@ class BatchEvents:
             )
         keys = {key: column_type(self._migration, key) for key in self._key_columns() if key in present}
         return {**self._events, **keys}
+
+    def _bounds(self, first: date, last: date) -> tuple[str, str]:
+        instants = (local_midnight(self._migration, day) for day in (first, last + timedelta(days=1)))
+        begin, end = (f"TIMESTAMPTZ '{instant.isoformat()}'" for instant in instants)
+        return begin, end
 
     def _key_columns(self) -> tuple[str, ...]:
         """Return the fields that make up the Kafka key, when its text can be made here; else nothing."""

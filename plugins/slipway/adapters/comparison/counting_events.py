@@ -71,27 +71,12 @@ class Counting:
             f" SELECT {wanted} FROM of_days SEMI JOIN newest USING ({identity}, is_amended, {version})"
         )
 
-    def follow(self) -> Iterator[str]:
-        """Yield what makes `stream_events_of_all_days` of the ids in `picked`, wherever their events lie.
-
-        Silver of other days is read only when such an id has no event in the days. With versions it is there
-        already.
-        """
-        if self.version is not None:
-            return
-        everything, identity = "stream_events_of_all_days", self.identity
-        yield (
-            f"CREATE OR REPLACE TEMP TABLE {everything} AS"
-            f" SELECT s.* FROM stream_events AS s SEMI JOIN picked AS p ON s.{identity} = p.id"
-        )
-        elsewhere = f"SELECT {', '.join(self.columns)}, business_day FROM silver_of_other_days"
+    def elsewhere(self) -> str:
+        """Return the relation of the events of all other days, without versions."""
+        other = f"SELECT {', '.join(self.columns)}, business_day FROM silver_of_other_days"
         if self.taken is not None:
-            elsewhere += f" UNION ALL SELECT * FROM ({self._amended}) WHERE NOT ({self._within})"
-        yield (
-            f"INSERT INTO {everything} WITH unresolved AS"
-            f" (SELECT id FROM picked AS p ANTI JOIN {everything} AS s ON p.id = s.{identity})"
-            f" SELECT e.* FROM ({elsewhere}) AS e SEMI JOIN unresolved AS u ON e.{identity} = u.id"
-        )
+            other += f" UNION ALL SELECT * FROM ({self._amended}) WHERE NOT ({self._within})"
+        return f"({other})"
 
     @property
     def _amended(self) -> str:

@@ -100,7 +100,9 @@ class DuckDBComparison:
                         if folded is not None:
                             refuse_other_events(connection, kpi, folded.by)
                         recomputed = rows_of(kpi) if folded is not None else f"({relations.fold(kpi)})"
-                        one = KpiComparison(connection, self._templates, migration, kpi, question, recomputed)
+                        one = KpiComparison(
+                            connection, self._templates, migration, kpi, question, recomputed, relations.scan
+                        )
                         one.compare()
                         one.follow(model, relations)
                         rows, events = one.keep(work)
@@ -138,7 +140,13 @@ class DuckDBComparison:
                     continue
                 relations.stream_events(question, kpi)
                 one = KpiComparison(
-                    connection, self._templates, migration, kpi, question, f"({relations.fold(kpi)})"
+                    connection,
+                    self._templates,
+                    migration,
+                    kpi,
+                    question,
+                    f"({relations.fold(kpi)})",
+                    relations.scan,
                 )
                 one.restore(kept[name]["rows"], kept[name]["events"], bool(question.files.silver_of_days))
                 rows, events = one.keep(work)

@@ -61,6 +61,7 @@ class HiddenEvents:
         self._connection.execute(self._templates.render("suspects"))
         if self._connection.execute("SELECT count(*) FROM suspects").fetchone() == (0,):
             return []
+        relations.forget_cells(model, self._question)
         relations.follow(model, self._question)
         uses = {
             text_literal(name): [columns.index(used) for used in compared_columns(self._migration, kpi)]

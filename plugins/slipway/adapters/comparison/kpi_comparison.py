@@ -12,7 +12,8 @@ from typing import Any
 
 import duckdb
 
-from slipway.adapters.comparison.event_scan import Source
+from slipway.adapters.comparison.event_scan import EventScan, Source
+from slipway.adapters.comparison.following import OF_CELLS
 from slipway.adapters.comparison.relations import Relations
 from slipway.adapters.comparison.templates import KpiTemplates, Templates, compared_rows
 from slipway.adapters.comparison.waived import cover
@@ -55,12 +56,14 @@ class KpiComparison:
         kpi: CompiledKpi,
         question: Question,
         recomputed: str,
+        scan: EventScan,
     ) -> None:
         self._connection = connection
         self._migration = migration
         self._kpi = kpi
         self._question = question
         self._recomputed = recomputed
+        self._scan = scan
         self._sql: KpiTemplates = templates.for_kpi(migration, kpi)
         self._compared = compared_rows(migration, kpi, question.first, question.last, question.whole)
 
@@ -77,16 +80,16 @@ class KpiComparison:
     def follow(self, model: str, relations: Relations) -> None:
         """Pick the events of the cells that differ, and find out where every one of them went.
 
-        Only these cells are folded from the batch's events: where all agree, nobody needs to know.
+        Events that stand alike on both sides are not followed. Only these cells are folded from the batch's
+        events: where all agree, nobody needs to know.
         """
         keys = [part.name for part in self._sql.grain]
-        sides: list[str] = []
-        if span := self._differing_days():
-            sides = relations.pick(self._kpi, model, span, keys)
-        self._connection.execute(self._sql("pick_events", sides=sides))
+        days = self._differing_days() or (self._question.first, self._question.first)
+        batch, stream = relations.keyed(self._kpi, model, days, keys)
+        self._connection.execute(self._sql("pick_events", batch=batch, stream=stream))
         relations.follow(model, self._question)
-        if sides:
-            events = relations.scan.fold(self._kpi, [Source("batch_events_of_all_days")])
+        if self._one("SELECT count(*) FROM differing"):
+            events = relations.scan.fold(self._kpi, [Source(f"batch{OF_CELLS}")])
             self._connection.execute(self._sql("batch_side", relation=f"({events})", compared=self._compared))
             self._connection.execute(self._sql("cells", close_from=self._question.close_from))
         since = self._migration.period_end(self._question.first) - OLDEST_REJECTED
@@ -101,6 +104,7 @@ class KpiComparison:
                 since=f"TIMESTAMPTZ '{since.isoformat()}'",
             )
         )
+        self._connection.execute(self._sql("still_events"))
 
     def restore(self, rows: Path, events: Path, fold_again: bool) -> None:
         """Fill sides and walked from kept files; side r is folded afresh where silver is still there."""
@@ -126,12 +130,20 @@ class KpiComparison:
         # Parquet has no integer of 128 bits; a decimal without places holds the same.
         measures = ", ".join(f"CAST({m.name} AS DECIMAL(38, 0)) AS {m.name}" for m in self._sql.measures)
         self._write(f"SELECT side, {keys}, {measures} FROM sides ORDER BY ALL", rows)
-        self._write("SELECT * FROM walked ORDER BY row", events)
+        self._write("SELECT * FROM walked ORDER BY row, id", events)
         return rows, events
 
     def found(self, rows: Digest, events: Digest, losses: tuple[Loss, ...] = ()) -> ComparedKpi:
         """Walk the causes and return everything that was found."""
-        for template in ("moving", "touched", "walk"):
+        still = ", ".join(f"{c.stream} AS {c.column}" for c in self._sql.columns)
+        alike = self._scan.keyed(
+            self._kpi,
+            [Source(f"(SELECT {still} FROM told_apart WHERE NOT moves)")],
+            [c.column for c in self._sql.columns],
+            [f'"_{part.name}"' for part in self._sql.grain],
+        )
+        self._connection.execute(self._sql("moving", alike=alike))
+        for template in ("touched", "walk"):
             self._connection.execute(self._sql(template))
         used = cover(self._connection, self._sql, self._kpi, self._question, self._number)
         return ComparedKpi(

@@ -17,6 +17,7 @@ from slipway.adapters.comparison.counting_events import Counting
 from slipway.adapters.comparison.event_columns import Types, event_columns, version_columns
 from slipway.adapters.comparison.event_scan import EventScan, Source
 from slipway.adapters.comparison.folds import Folded, copy_rows
+from slipway.adapters.comparison.following import OF_CELLS, follow
 from slipway.domain import names
 from slipway.domain.accounting import column_type
 from slipway.domain.closing import is_coarse, opening_day, reach
@@ -168,9 +169,9 @@ class Relations:
         """Return the query that folds a KPI from the stream's events of the days."""
         return self.scan.fold(kpi, self._counted.sources())
 
-    def pick(self, kpi: CompiledKpi, model: str, days: tuple[date, date], keys: Sequence[str]) -> list[str]:
-        """Return queries of the two sides' events of the days: id, and the cell under the names in keys."""
-        source, wanted = self.batch.of(model, *days), [f"{self._id} AS id"]
+    def keyed(self, kpi: CompiledKpi, model: str, days: tuple[date, date], keys: Sequence[str]) -> list[str]:
+        """Return queries of the batch's and the stream's events of the days, with their cell as `keys`."""
+        source = self.batch.of(model, *days)
         begin, end = (local_midnight(self._migration, day) for day in (days[0], days[1] + timedelta(days=1)))
         time = quoted(self._migration.contract.events.time, "duckdb")
         within = f"{time} >= TIMESTAMPTZ '{begin.isoformat()}' AND {time} < TIMESTAMPTZ '{end.isoformat()}'"
@@ -178,13 +179,35 @@ class Relations:
             Source(f"(SELECT * FROM {one.relation} WHERE {within})", one.dated)
             for one in self._counted.sources()
         ]
-        return [self.scan.keyed(kpi, sources, wanted, keys) for sources in ([source], stream)]
+        day = [] if self._counted.version else ["t.business_day"]
+        return [
+            self.scan.keyed(kpi, [source], self.batch.columns(model), keys),
+            self.scan.keyed(kpi, stream, [*self._counted.columns, *day], keys),
+        ]
 
     def follow(self, model: str, question: Question) -> None:
-        """Make `batch_events_of_all_days` and `stream_events_of_all_days`: those of the ids in `picked`."""
+        """Make `batch_events_of_all_days` and `stream_events_of_all_days`: those of the ids in `picked`.
+
+        With versions the second is there already, and holds every accepted version.
+        """
         self.batch.follow(model, *days_of(self._migration, question))
-        for statement in self._counted.follow():
-            self._connection.execute(statement)
+        if not self._counted.version:
+            follow(
+                self._connection,
+                "stream",
+                identity=self._id,
+                events="stream_events",
+                placed_by="business_day",
+                elsewhere=self._counted.elsewhere(),
+            )
+
+    def forget_cells(self, model: str, question: Question) -> None:
+        """Make the tables of the events of differing cells, empty."""
+        batch = self.batch.of(model, *days_of(self._migration, question)).relation
+        for side, events in (("batch", batch), ("stream", "stream_events")):
+            self._connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE {side}{OF_CELLS} AS SELECT * FROM {events} WHERE FALSE"
+            )
 
     @contextmanager
     def warehouse(self, question: Question, folded: Folded | None = None) -> Iterator[None]:

@@ -245,7 +245,7 @@ class KpiTemplates:
             "last_step": len(STEPS),
             "step": {cause.value: number for number, cause in enumerate(STEPS, start=1)},
             "causes": [cause.value for cause in Cause],
-            "fold_steps": kpi.fold("duckdb", "steps", extra=[("_step", '"_step"')]),
+            "aggregates": [f"{sql} AS {quoted(name, 'duckdb')}" for name, sql in kpi.select("duckdb")[1]],
         }
 
     def __call__(self, name: str, **more: Any) -> str:
