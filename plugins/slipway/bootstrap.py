@@ -156,6 +156,15 @@ def migration_at(path: Path) -> Migration:
     return load_migration(path)
 
 
+def check_expectations(migration: Migration) -> Sequence[str]:
+    """Return what Great Expectations finds wrong with a contract's own expectations; reaches no system."""
+    if not migration.contract.expectations:
+        return ()
+    from slipway.adapters.expectations.great_expectations import validate
+
+    return tuple(validate(migration))
+
+
 def registry(url: str | None = None) -> Schemas:
     """Return the schema registry at a URL, else that of the connection."""
     from slipway.adapters.registry import SchemaRegistry

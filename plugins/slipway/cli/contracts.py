@@ -19,6 +19,11 @@ def add(verbs: Verbs) -> None:
         "validate", _validate, "Check contracts without touching any system.", migration=False
     )
     validate.add_argument("migration", nargs="*", help="names of contracts (default: all)")
+    validate.add_argument(
+        "--checks",
+        action="store_true",
+        help="ask Great Expectations about the contracts' own expectations, too (takes seconds)",
+    )
     schema = verbs.add(
         "schema", _schema, "Print the JSON Schema of a contract, for editors.", migration=False
     )
@@ -41,6 +46,8 @@ def _validate(given: argparse.Namespace) -> int:
             readable.append(migration)
             found.append((migration.name, len(migration.kpis), measures, migration.parity_digest[:12]))
     complaints += disagreements(readable)
+    if given.checks:
+        complaints += [line for migration in readable for line in bootstrap.check_expectations(migration)]
     if given.json:
         print_json({"valid": [row[0] for row in found], "complaints": complaints})
     else:
