@@ -6,26 +6,39 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from slipway import bootstrap
 
+if TYPE_CHECKING:  # brings the whole product, which the parsing of DAGs does without
+    from slipway.app.watch import Watch
+
 POLL_SECONDS = 1.0
+TELL_SECONDS = 15.0
 
 
-def still_missing(migration: str, target: Mapping[str, Any]) -> str:
-    """Return what is not in the lake yet, in words; an empty text when nothing is missing."""
+def watch(migration: str, target: Mapping[str, Any]) -> Watch:
+    """Return what looks at the lake; it remembers what it has seen, so that looking again is cheap."""
     from slipway.app import freeze
 
-    found = freeze.missing(bootstrap.migration(migration), freeze.Target.from_json(target), bootstrap.world())
+    return freeze.watch(bootstrap.migration(migration), freeze.Target.from_json(target), bootstrap.world())
+
+
+def still_missing(watching: Watch) -> str:
+    """Return what is not in the lake yet, in words; an empty text when nothing is missing."""
+    found = watching.look()
     return "" if found.nothing else str(found)
 
 
 class CutTrigger(BaseTrigger):
-    """Asks again and again; the lake's commits come with checkpoints and can't be listened to."""
+    """Asks again and again; the lake's commits come with checkpoints and can't be listened to.
+
+    until: the end of the patience in seconds since 1970, an instant and no span, so that a triggerer that
+    takes over keeps it. What the looks have found is not stored: the next triggerer looks for itself.
+    """
 
     def __init__(self, migration: str, target: Mapping[str, Any], until: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -39,20 +52,28 @@ class CutTrigger(BaseTrigger):
         return path, {"migration": self.migration, "target": dict(self.target), "until": self.until}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event: nothing is missing any more, or the time is up."""
-        from slipway.errors import Retryable
+        """Yield one event: nothing is missing any more, the time is up, or the cut can't be taken."""
+        from slipway.errors import Permanent, Retryable
 
+        watching: Watch | None = None
+        told, told_at = "", 0.0
         while True:
             try:
-                missing = await asyncio.to_thread(still_missing, self.migration, self.target)
+                if watching is None:
+                    watching = await asyncio.to_thread(watch, self.migration, self.target)
+                missing = await asyncio.to_thread(still_missing, watching)
             except Retryable as error:
                 missing = f"could not look: {error}"
-            if not missing:
-                yield TriggerEvent({"missing": ""})
+            except Permanent as error:
+                yield TriggerEvent({"missing": "", "refused": str(error)})
                 return
-            if time.time() > self.until:
-                yield TriggerEvent({"missing": missing})
+            now = time.time()
+            if not missing or now > self.until:
+                yield TriggerEvent({"missing": missing, "refused": ""})
                 return
+            if missing != told or now - told_at >= TELL_SECONDS:
+                told, told_at = missing, now
+                self.log.info("waiting for the lake, for %d s at most: %s", round(self.until - now), missing)
             await asyncio.sleep(POLL_SECONDS)
 
 
@@ -77,8 +98,9 @@ class CutSensor(BaseOperator):
 
         instant = datetime.fromisoformat(str(self.as_of))
         target = freeze.aim(bootstrap.migration(self.migration), instant, bootstrap.world()).to_json()
-        missing = still_missing(self.migration, target)
+        missing = still_missing(watch(self.migration, target))
         if not missing:
+            self.log.info("the lake holds everything below %s", target["offsets"])
             return target
         self.log.info("waiting for the lake: %s", missing)
         self.defer(
@@ -89,6 +111,17 @@ class CutSensor(BaseOperator):
 
     def resume(self, context: Any, event: Mapping[str, Any], target: Mapping[str, Any]) -> Mapping[str, Any]:
         """Go on with the target; say what is missing when the patience was over."""
+        from slipway.errors import Permanent
+
+        if event.get("refused"):
+            raise Permanent(event["refused"])
         if event["missing"]:
-            self.log.warning("the patience is over; still missing: %s", event["missing"])
+            self.log.warning(
+                "the patience of %s is over, and the night will be INCONCLUSIVE unless it comes now; still"
+                " missing: %s",
+                self.patience,
+                event["missing"],
+            )
+        else:
+            self.log.info("the lake holds everything below %s", target["offsets"])
         return target

@@ -44,6 +44,10 @@ def _actor() -> Actor:
     return actor_of(get_current_context())
 
 
+_WAITED_ALREADY = timedelta(seconds=30)
+"""What is left for a cut that the sensor has waited for without holding a worker."""
+
+
 @task
 def provision(migration: str) -> None:
     """Look at the connections, plan, print, apply."""
@@ -138,6 +142,7 @@ def reconcile(migration: str, target: Mapping[str, Any]) -> None:
         world,
         by,
         target=aimed,
+        patience=_WAITED_ALREADY,
         period=close.wanted(contract, name, by) if name else None,
         reread=lambda: bootstrap.migration(migration),
     )
