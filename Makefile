@@ -10,7 +10,7 @@ STACK := $(VENV)/python -m local.stack
 # Further arguments for pytest, for instance ARGS="-k switch -x"
 ARGS ?=
 
-.PHONY: help setup up status logs down clean demo drill test lint format lock
+.PHONY: help setup up status logs down clean demo drill pictures test lint format lock
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,6 +42,11 @@ demo: setup ## one whole migration of the flights KPIs, in an empty world
 
 drill: setup ## the demo while its servers and its driver are killed in turn
 	@PYTHONPATH=plugins:. $(VENV)/python -m demo.drill
+
+pictures: setup ## pictures of the demo's nights for the documentation (after make demo)
+	@$(PYTHON) -m local.setup browser
+	@./slipway report flights --observation > /dev/null
+	@$(VENV)/python -m demo.pictures
 
 test: setup ## all tests; they bring up a world of their own
 	@$(PYTHON) -m local.setup browser

@@ -222,6 +222,21 @@ def test_every_failing_day_has_an_account_that_sums() -> None:
     assert "12 events arrived and no table took them" in words(html)
 
 
+def test_what_is_tolerated_or_waived_has_an_account_too() -> None:
+    document = night(faults=LATE, waived=list(LATE), waivers=[waiver()])
+    day = document["kpis"][KPI]["days"][3]["measures"]["delay_minutes"]
+    day |= {"tolerated": 1, "stream": day["batch"] - 2}
+    cause = {"day": "2013-02-21", "measure": "delay_minutes", "cause": "value", "net": 2, "gross": 2}
+    document["kpis"][KPI]["causes"].append(cause)
+
+    html = page(document)
+
+    assert 'href="#day-2013-02-27"' in html and 'href="#day-2013-02-21"' in html
+    text = words(html)
+    assert "Why 27 February 2013 differs, and passes" in text and "3 of 38 cells, waived" in text
+    assert "delay minutes \u22122 1 of 38 cells" in text
+
+
 def test_a_share_that_is_missing_is_shown_as_left_over() -> None:
     document = night(faults=LATE)
     document["kpis"][KPI]["causes"] = [{**c, "net": 30} for c in document["kpis"][KPI]["causes"]]

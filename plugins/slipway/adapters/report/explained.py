@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -27,8 +27,18 @@ EXAMPLES = 40
 
 
 def explained(document: Document, day: str) -> dict[str, Any]:
-    """Return one failing day: its causes, an account a measure, its cells and its ids."""
-    cells, listed_all = _cells(document, day)
+    """Return one day that differs: its causes, an account a measure, its cells and its ids.
+
+    Of a day that fails, what fails and what is waived; of another, what is waived or tolerated.
+    """
+    failing = any(
+        one["verdict"] == "FAIL"
+        for kpi in document["kpis"].values()
+        for one in kpi["days"]
+        if one["day"] == day
+    )
+    kinds = ("fail", "waived") if failing else ("waived", "near", "warn")
+    cells, listed_all = _cells(document, day, kinds)
     examples = [
         {
             "kpi": name.replace("_", " "),
@@ -44,6 +54,7 @@ def explained(document: Document, day: str) -> dict[str, Any]:
     return {
         "day": day,
         "title": full_day(day),
+        "how": "differs" if failing else "differs, and passes",
         "cancelling": cancelling(document, day),
         "causes": [
             {
@@ -53,7 +64,7 @@ def explained(document: Document, day: str) -> dict[str, Any]:
             }
             for cause, events in causes_of(document, day)
         ],
-        "accounts": _accounts(document, day),
+        "accounts": _accounts(document, day, kinds),
         "cells": cells[:CELLS],
         "recomputed": any(cell["engine"] for cell in cells[:CELLS]),
         "several": len({cell["kpi"] for cell in cells}) > 1,
@@ -63,18 +74,19 @@ def explained(document: Document, day: str) -> dict[str, Any]:
     }
 
 
-def _accounts(document: Document, day: str) -> list[dict[str, Any]]:
-    """Return an account for each measure that differs beyond tolerance; of points in time there is no sum."""
+def _accounts(document: Document, day: str, kinds: Collection[str]) -> list[dict[str, Any]]:
+    """Return an account for each measure of these standings; of points in time there is no sum."""
     found = []
     for name, kpi in document["kpis"].items():
         seen: Mapping[str, Any] = next((one["measures"] for one in kpi["days"] if one["day"] == day), {})
         for measure in kpi["measures"]:
             totals = seen.get(measure["name"])
-            if totals is None or is_instant(measure) or standing(totals) not in ("fail", "waived"):
+            if totals is None or is_instant(measure) or standing(totals) not in kinds:
                 continue
             fall = fall_of(document, kpi, day, measure["name"], totals)
+            rows = waterfall.steps(fall)
             delta = number(totals["stream"]) - number(totals["batch"])
-            off = totals["beyond"] or totals["engine"]
+            off = totals["beyond"] or totals["engine"] or totals["tolerated"]
             found.append(
                 {
                     "kpi": name.replace("_", " "),
@@ -82,13 +94,11 @@ def _accounts(document: Document, day: str) -> list[dict[str, Any]]:
                     "delta": signed(delta) if delta else "0 in sum",
                     "cells": f"{grouped(off)} of {counted(totals['cells'], 'cell')}",
                     "additive": measure.get("additive", True),
-                    "steps": waterfall.steps(fall),
+                    "steps": rows,
+                    "moved": any(row.gross for row in rows),
                     "absent": waterfall.absent(fall),
                     "note": waterfall.axis_note(fall),
                     "remainder": signed(-fall.remainder),
-                    "size": abs(delta) / abs(number(totals["batch"]))
-                    if number(totals["batch"])
-                    else Decimal(1),
                     "waived": standing(totals) == "waived",
                 }
             )
@@ -113,17 +123,23 @@ def fall_of(
     return waterfall.Fall(number(totals["batch"]), number(totals["stream"]), shares, gross, words)
 
 
-def _cells(document: Document, day: str) -> tuple[list[dict[str, Any]], int]:
-    """Return the listed cells beyond tolerance, and how many there are in all."""
+def _cells(document: Document, day: str, kinds: Collection[str]) -> tuple[list[dict[str, Any]], int]:
+    """Return the listed cells of measures of these standings, and how many there are in all."""
     zone = ZoneInfo(document["timezone"])
     cells, total = [], 0
     for name, kpi in document["kpis"].items():
         values = {m["name"]: Values.of(m, zone) for m in kpi["measures"]}
+        shown_measures = set()
         for one in kpi["days"]:
-            if one["day"] == day:
-                total += sum(max(seen["beyond"], seen["engine"]) for seen in one["measures"].values())
+            for measure, seen in one["measures"].items() if one["day"] == day else ():
+                if standing(seen) in kinds:
+                    shown_measures.add(measure)
+                    total += max(seen["beyond"], seen["engine"]) or seen["tolerated"]
         for cell in kpi["differences"]:
-            if cell["day"] != day or not cell["beyond"]:
+            beyond = cell["beyond"] or "engine" in cell.get("shares", {})
+            if cell["day"] != day or cell["measure"] not in shown_measures:
+                continue
+            if not beyond and "fail" in kinds:
                 continue
             shown = values[cell["measure"]]
             cells.append(

@@ -24,6 +24,7 @@ WORDS = {
     "open": "still open",
     "none": "not compared",
 }
+_EXPLAINED = ("fail", "waived", "near", "warn")
 _ROOM = 106
 """Characters that fit side by side into the width of all days."""
 _DENSE = 12
@@ -128,7 +129,7 @@ def _cell(
     if seen and kind in ("fail", "waived") and not is_instant(measure):
         delta = number(seen["stream"]) - number(seen["batch"]) or None
     shown = fitting(words, delta, columns) if words else ""
-    link = f"#day-{day['day']}" if kind == "fail" and day["day"] in linked else ""
+    link = f"#day-{day['day']}" if kind in _EXPLAINED and day["day"] in linked else ""
     return square(kind, shown, _told(kind, day, measure), link)
 
 

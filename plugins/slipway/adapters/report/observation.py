@@ -38,6 +38,11 @@ def observation_page(seen: Observation) -> dict[str, Any]:
         "tiles": _tiles(seen, newest, passed, days),
         "nights": [_night(night, zone) for night in seen.nights],
         "map": _map(days, zone),
+        "legend": [
+            (kind, {"near": "\u2248 ", "waived": "w: "}.get(kind, "") + WORDS[kind])
+            for kind in WORDS
+            if kind in {day.kind for _, day in days.values()}
+        ],
         "window": _window(seen, newest),
         "failures": [
             {

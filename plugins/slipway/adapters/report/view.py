@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from slipway.adapters.report import agreements, cut
 from slipway.adapters.report.explained import explained
 from slipway.adapters.report.glossary import MEANINGS
-from slipway.adapters.report.heat_map import heat_map, tolerance_of
+from slipway.adapters.report.heat_map import WORDS, heat_map, square_of, tolerance_of
 from slipway.adapters.report.lateness import lateness
 from slipway.adapters.report.values import Values
 from slipway.domain.figures import full_day, grouped, short_day
@@ -35,6 +35,10 @@ def page(document: Document, digest: str, context: Mapping[str, Any]) -> dict[st
     failing = failing_days(document)
     told: Headline = headline(document)
     days = [explained(document, day) for day in failing]
+    passing = [explained(document, day) for day in _passing_differences(document)]
+    days += [day for day in passing if day["accounts"] or day["cells"]]
+    linked = {day["day"] for day in days}
+    shown = min(OPEN_DAYS, len(failing))
     findings = [f for f in document["findings"] if f["code"] not in _SHOWN_ELSEWHERE or f.get("warns")]
     return {
         "document": document,
@@ -48,10 +52,11 @@ def page(document: Document, digest: str, context: Mapping[str, Any]) -> dict[st
         "tone": tone_of(document),
         "warnings": warnings(document),
         "tiles": _tiles(document, failing),
-        "kpis": [_kpi(name, kpi, document) for name, kpi in document["kpis"].items()],
+        "kpis": [_kpi(name, kpi, document, linked) for name, kpi in document["kpis"].items()],
         "several": len(document["kpis"]) > 1,
-        "days": days[:OPEN_DAYS],
-        "folded": days[OPEN_DAYS:],
+        "legend": legend(document),
+        "days": days[:shown],
+        "folded": days[shown:],
         "weighing": [f for f in findings if f["verdict"] != "PASS" and f["what"] not in told.sentence],
         "remarks": [f for f in findings if f["verdict"] == "PASS" and not f.get("warns")],
         "hidden": agreements.hidden(document),
@@ -69,6 +74,18 @@ def page(document: Document, digest: str, context: Mapping[str, Any]) -> dict[st
             for cause, (whose, meaning) in MEANINGS.items()
         ],
     }
+
+
+def _passing_differences(document: Document) -> list[str]:
+    """Return the closed days that differ within what is tolerated or waived, ascending."""
+    found = {
+        day["day"]
+        for kpi in document["kpis"].values()
+        for day in kpi["days"]
+        if not day["open"]
+        if any(standing(seen) != "pass" for seen in day["measures"].values())
+    }
+    return sorted(found - set(failing_days(document)))
 
 
 def tone_of(document: Document) -> str:
@@ -128,13 +145,8 @@ def _tiles(document: Document, failing: Sequence[str]) -> list[dict[str, str]]:
     return tiles
 
 
-def _kpi(name: str, kpi: Mapping[str, Any], document: Document) -> dict[str, Any]:
+def _kpi(name: str, kpi: Mapping[str, Any], document: Document, linked: Collection[str]) -> dict[str, Any]:
     title = name.replace("_", " ")
-    squares = [
-        standing(seen) if not day["open"] else "open"
-        for day in kpi["days"]
-        for seen in day["measures"].values()
-    ]
     exceptions = [
         f"{m['name'].replace('_', ' ')} {tolerance_of(each)} where {_where(each['where'])}"
         for m in kpi["measures"]
@@ -144,10 +156,9 @@ def _kpi(name: str, kpi: Mapping[str, Any], document: Document) -> dict[str, Any
     return {
         "name": name,
         "title": title,
-        "map": heat_map(kpi, failing_days(document), title),
+        "map": heat_map(kpi, linked, title),
         "cells": kpi.get("cells", 0),
         "grain": " \u00d7 ".join(kpi.get("grain", ())).replace("_", " "),
-        "kinds": [kind for kind in ("near", "waived") if kind in squares],
         "exceptions": exceptions,
         "error": sorted(bounds),
         "rows": [
@@ -157,6 +168,18 @@ def _kpi(name: str, kpi: Mapping[str, Any], document: Document) -> dict[str, Any
             if measure["name"] in day["measures"]
         ],
     }
+
+
+def legend(document: Document) -> list[tuple[str, str]]:
+    """Return (class, words) of every kind of square that is on the page."""
+    kinds = {
+        square_of(day, measure)[0]
+        for kpi in document["kpis"].values()
+        for day in kpi["days"]
+        for measure in kpi["measures"]
+    }
+    words = {**WORDS, "fail": "differs: stream minus batch"}
+    return [(kind, words[kind]) for kind in WORDS if kind in kinds]
 
 
 def _where(where: Any) -> str:
