@@ -16,6 +16,7 @@ from slipway.adapters.comparison.batch_events import BatchEvents, local_midnight
 from slipway.adapters.comparison.counting_events import Counting
 from slipway.adapters.comparison.event_columns import Types, event_columns, version_columns
 from slipway.adapters.comparison.event_scan import EventScan, Source
+from slipway.adapters.comparison.exact_rows import rows_between
 from slipway.adapters.comparison.folds import Folded, copy_rows
 from slipway.adapters.comparison.following import OF_CELLS, follow
 from slipway.domain import names
@@ -248,7 +249,6 @@ class Relations:
     def _kpi_rows(self, kpi: CompiledKpi, question: Question) -> None:
         model = self._migration.contract.kpis[kpi.name].batch.model
         table = names.stream_table(kpi.name, question.revision)
-        wanted = ", ".join(quoted(name, "duckdb") for name, _ in kpi.column_types())
         column = quoted(kpi.time.name, "duckdb")
         opened = opening_day(kpi.time, question.first)
         # Bounds of the bare column, which Postgres can use; the sides are cut to whole rows afterwards.
@@ -259,14 +259,10 @@ class Relations:
             end = local_midnight(self._migration, question.last + timedelta(days=1))
             within = f"{column} >= TIMESTAMPTZ '{begin.isoformat()}'"
             within += f" AND {column} < TIMESTAMPTZ '{end.isoformat()}'"
-        for target, source in (
-            (f"batch_rows__{kpi.name}", f"warehouse.batch.{quoted(model, 'duckdb')}"),
-            (f"stream_rows__{kpi.name}", f"warehouse.stream.{quoted(table, 'duckdb')}"),
-        ):
-            self._connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE {quoted(target, 'duckdb')} AS SELECT {wanted} FROM {source}"
-                f" WHERE {within}"
-            )
+        for side, source in (("batch", model), ("stream", table)):
+            target = quoted(f"{side}_rows__{kpi.name}", "duckdb")
+            rows = rows_between(self._connection, side, source, kpi, within)
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {target} AS {rows}")
 
     def _silver_of_days(
         self,

@@ -1,0 +1,1 @@
+{{ events(where="t.trip_id <> 't4'") }}

@@ -1,0 +1,1 @@
+{{ events(fare='t.fare * 100') }}

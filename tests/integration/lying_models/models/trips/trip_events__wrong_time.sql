@@ -1,0 +1,1 @@
+{{ events(started="t.started + interval '5 hours'") }}

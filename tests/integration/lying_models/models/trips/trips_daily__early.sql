@@ -1,0 +1,1 @@
+{{ daily(ref('trip_events__early')) }}

@@ -1,0 +1,1 @@
+{{ daily(ref('trip_events'), join='inner join ops.cabs using (rider)') }}

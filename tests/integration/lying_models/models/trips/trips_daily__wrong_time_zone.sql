@@ -1,0 +1,1 @@
+{{ daily(ref('trip_events'), day="cast(started at time zone 'UTC' as date)") }}
