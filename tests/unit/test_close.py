@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -118,6 +118,29 @@ def test_a_rejection_stands_in_the_way_until_it_is_withdrawn(ready: Closing) -> 
     ready.say("on_call")
 
     assert len(ready.closes()) == 1
+
+
+@pytest.mark.parametrize(("waited", "closes"), [(60, 1), (11 * 3600, 1), (25 * 3600, 0)])
+def test_a_rejection_withdrawn_as_the_last_word_closes_what_can_still_be_signed(
+    ready: Closing, waited: int, closes: int
+) -> None:
+    owners = {**ready.control.migration.contract.owners, "on_call": ("omar", "olga")}
+    gates = ready.control.migration.contract.gates.model_copy(update={"sign_off_valid": timedelta(days=9)})
+    contract = ready.control.migration.contract.model_copy(update={"owners": owners, "gates": gates})
+    found = ready.control.migration
+    ready.control.migration = type(found)(contract, found.schema, found.kpis)
+    ready.run(n=2)
+    ready.say("on_call", by=Actor("olga", authenticated=True), decision="reject")
+    for role in ROLES:
+        ready.say(role)
+    assert ready.closes() == []
+    ready.control.clock.pass_(waited)
+
+    ready.say("on_call", by=Actor("olga", authenticated=True), decision="withdraw")
+
+    assert len(ready.closes()) == closes
+    if closes:
+        assert ready.closes()[0].signed_by["on_call"] == ["omar"]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR])

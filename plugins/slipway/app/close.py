@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from slipway.app import observe
-from slipway.app.sign_off import refuse, refuse_strangers
+from slipway.app.sign_off import UNSIGNABLE, refuse, refuse_strangers
 from slipway.domain import periods
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest, Verdict
@@ -21,6 +21,7 @@ from slipway.domain.gates import (
     Facts,
     Requester,
     Word,
+    evidence_blockers,
     quorum_blockers,
     route_epoch,
     short,
@@ -183,7 +184,9 @@ def _close(
     migration: Migration, period: Period, found: Reconciliation, facts: Facts, by: Actor
 ) -> PeriodClose | None:
     """Return the close that the words make whole, None while one is missing."""
-    if found.verdict is not Verdict.PASS or quorum_blockers(facts):
+    # A rejection that is withdrawn may be the last word, too, and is not asked what it is withdrawn from.
+    unsignable = any(blocker.code in UNSIGNABLE for blocker in evidence_blockers(facts))
+    if unsignable or quorum_blockers(facts):
         return None
     signed: dict[str, list[str]] = {}
     for word in words_that_stand(facts):

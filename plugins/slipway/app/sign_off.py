@@ -13,6 +13,17 @@ from slipway.domain.transitions import EDGES
 from slipway.errors import Permanent
 from slipway.ports import Actor, SignOff, World
 
+UNSIGNABLE = frozenset(
+    {
+        "evidence_not_pass",
+        "evidence_expired",
+        "evidence_before_rollback",
+        "contract_changed",
+        "revision_changed",
+    }
+)
+"""Codes of what is wrong with evidence that nobody can put their name to."""
+
 DECISIONS = ("approve", "reject", "withdraw")
 
 
@@ -118,12 +129,7 @@ def refuse(facts: Facts, role: str, decision: str, evidence: Digest, by: Actor) 
             f"the evidence {short(evidence)} is {newest.verdict}; only PASS can be signed. "
             "Open its report: it names what differs"
         )
-    hard = [
-        blocker
-        for blocker in evidence_blockers(facts)
-        if blocker.code
-        in ("evidence_expired", "evidence_before_rollback", "contract_changed", "revision_changed")
-    ]
+    hard = [blocker for blocker in evidence_blockers(facts) if blocker.code in UNSIGNABLE]
     if hard:
         raise Permanent(f"{hard[0].what}: {hard[0].seen}, needed {hard[0].needed}. To do: {hard[0].fix}")
     if decision != "approve":
