@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from slipway.adapters.kafka import KafkaTopics
 from slipway.app import freeze
@@ -49,7 +49,8 @@ def transact(night: Night) -> list[int]:
     """Send the records in transactions of three, one of two aborted before each; return the empty offsets."""
     producer = Producer({**night.kafka, "transactional.id": f"writer-of-{night.topic}"})
     producer.init_transactions(60)
-    empty, end = [], 0
+    empty: list[int] = []
+    end = 0
     for first in range(0, 12, 3):
         for records, commit in ((2, False), (3, True)):
             producer.begin_transaction()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import duckdb
 
@@ -47,7 +48,7 @@ class RecordCounting:
             lacking={int(partition): int(lacking) for partition, _, lacking, _, _ in partitions},
             settled={int(partition): int(below) for partition, _, _, below, _ in partitions},
             newest=self._newest(self._files.bronze),
-            last_arrival={int(row[0]): row[-1] for row in partitions if row[-1] is not None},
+            last_arrival={int(partition): last for partition, *_, last in partitions if last is not None},
             gaps=[Gap(int(partition), int(first), int(through)) for partition, first, through in gaps[:most]],
             more=len(gaps) > most,
         )
@@ -66,11 +67,11 @@ class RecordCounting:
                 int(partition): int(lacking) for partition, _, lacking, _, _ in partitions if lacking > 0
             },
             unaccounted=unaccounted,
-            last_arrival={int(row[0]): row[-1] for row in partitions if row[-1] is not None},
+            last_arrival={int(partition): last for partition, *_, last in partitions if last is not None},
             backwards=tuple((int(partition), int(offset)) for partition, offset in backwards),
         )
 
-    def _partitions(self, settled: Mapping[int, int]) -> list[tuple[int, int, int, int, object]]:
+    def _partitions(self, settled: Mapping[int, int]) -> list[tuple[int, int, int, int, datetime | None]]:
         self._connection.execute(
             "CREATE OR REPLACE TEMP TABLE settled (kafka_partition INTEGER, below BIGINT)"
         )
