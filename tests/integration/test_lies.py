@@ -20,7 +20,7 @@ from confluent_kafka import Producer
 from slipway.adapters.dbt import DbtBaseline
 from slipway.app.verify import verify
 from slipway.domain.evidence import STREAM_FAULTS, Cause, Verdict
-from slipway.ports import BaselineRun, Reconciliation
+from slipway.ports import BaselineRun, Checked, Reconciliation
 from tests.fakes.two_sides import FIRST, MEASURES, TOLLED, Kpi, Trip, migration
 from tests.integration.scratch import database
 from tests.integration.test_reconcile import NOON, Night
@@ -60,6 +60,8 @@ class LyingNight(Night):
         for n in range(12):
             self.sides.batch.append(trip(n))
             self.sides.accept(trip(n))
+        # What the checks say of events is not asked here, and would take most of the time.
+        self.world.expectations.check = lambda *asked, **more: Checked(True, (), "none", "")  # type: ignore[method-assign]
         self.publish()
 
     def publish(self) -> None:
