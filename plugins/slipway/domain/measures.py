@@ -111,9 +111,7 @@ class CompiledMeasure:
             case "count":
                 return f"COUNT({value}){only}"
             case "count_distinct":
-                # Minus zero is zero, though Flink would count it beside.
-                unsigned = f"CASE WHEN {value} = 0 THEN 0 ELSE {value} END"
-                return f"COUNT(DISTINCT {unsigned if self.argument.type == 'double' else value}){only}"
+                return f"COUNT(DISTINCT {self.distinct(dialect)[0]}){only}"
             case "sum":
                 total = self._total(self.argument, only, dialect)
                 return f"CAST(COALESCE({total}, 0) AS {sql_type(self.type, dialect)})"
@@ -126,11 +124,23 @@ class CompiledMeasure:
                 kept = bounded(value) if self.argument.type == "double" else value
                 return f"{self.function.upper()}({in_byte_order(kept, self.type, dialect)}){only}"
 
+    def distinct(self, dialect: Dialect) -> tuple[str, str]:
+        """Return the value of which different ones are counted, and on which condition; empty without one."""
+        if self.argument is None:
+            raise ExpressionError(f"{self.name} counts events, and they have no values to tell apart", "*")
+        value = render(self.argument, dialect)
+        if self.argument.type == "double":
+            # Minus zero is zero, though Flink would count it beside.
+            value = f"CASE WHEN {value} = 0 THEN 0 ELSE {value} END"
+        return value, render(self.where, dialect) if self.where else ""
+
     def _total(self, argument: Node, only: str, dialect: Dialect) -> str:
         """Return the sum; each addend is widened first, for Flink would keep its type and wrap."""
         value, kind = render(argument, dialect), _sum_type(argument.type)
         if argument.type == "double":
             value = double_as_decimal(bounded(value), DOUBLE_AS_DECIMAL, dialect)
+        elif dialect == "duckdb" and self.function == "sum" and argument.type in ("int", "long"):
+            return f"SUM({value}){only}"  # is of 128 bits as it is, and half as dear
         return f"SUM(CAST({value} AS {sql_type(kind, dialect)})){only}"
 
 

@@ -1,9 +1,7 @@
 """When events arrived and what other bounds would have lost: one pass over the events of a KPI."""
 
-# ruff: noqa: S608  every identifier in this SQL is quoted by domain/rendering.py, and bounds are numbers
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
@@ -79,10 +77,9 @@ class ArrivalsOfEvents:
         self._advise(kpi, adding, segments)
         classes = self._rungs(lateness_bounds(self._migration))
         found = self._rows("losses", adding=adding, classes=classes) if adding else []
-        if sets := [part for part in parts if not part.measure.additive]:
-            found += self._rows(
-                "losses_of_sets", sets=sets, classes=classes, fold_bounds=self._fold(kpi, sets, classes)
-            )
+        for part in parts:
+            if not part.measure.additive:
+                found += self._of_sets(kpi, part, classes)
         losses = (
             Loss(int(bound), part.measure.name, _number(part, lost), _number(part, total))
             for bound, index, lost, total in sorted(found)
@@ -129,23 +126,21 @@ class ArrivalsOfEvents:
                 self._segments.append(one)
                 self._more[kpi.name, one.segment] = max(0, together - SHOWN)
 
-    def _fold(self, kpi: CompiledKpi, sets: list[MeasurePart], classes: list[tuple[int, int]]) -> str:
-        """Return the fold of these measures below each bound, and below none of them (`never`)."""
-        # A set is folded below each bound by itself: its values may come again in time.
-        rungs = ", ".join(
-            f"({bound}, {number})" for number, bound in [*classes, (self._never - 1, self._never)]
-        )
-        ladder = (
-            f"(SELECT s.*, b.bound AS _bound FROM seen AS s JOIN (VALUES {rungs}) AS b (bound, at_rung)"
-            " ON s.rung <= b.at_rung AND s.gone > b.at_rung)"
-        )
-        alone = dataclasses.replace(kpi, measures=tuple(part.measure for part in sets))
-        return alone.fold("duckdb", ladder, extra=[("_bound", '"_bound"')])
+    def _of_sets(
+        self, kpi: CompiledKpi, part: MeasurePart, classes: list[tuple[int, int]]
+    ) -> Iterator[tuple[int, int, int, int]]:
+        """Yield (bound, measure, lost, total) of a count of different values, which does not add up."""
+        value, where = part.measure.distinct("duckdb")
+        counts = f"{value} IS NOT NULL AND ({where})" if where else f"{value} IS NOT NULL"
+        cell = [column.sql("duckdb") for column in kpi.grain]
+        [row] = self._rows("losses_of_sets", classes=classes, cell=cell, value=value, counts=counts)
+        for (_, bound), below in zip(classes, row, strict=False):
+            yield bound, part.index, int(row[-1]) - int(below), int(row[-1])
 
     @property
     def _never(self) -> int:
-        """A rung that nothing reaches, with room below it for one that everything does."""
-        return len(self._bounds) + 2
+        """A rung that nothing reaches."""
+        return len(self._bounds) + 1
 
     def _rungs(self, bounds: list[int]) -> list[tuple[int, int]]:
         return [(self._bounds.index(bound), bound) for bound in bounds]
