@@ -17,7 +17,7 @@ from slipway.domain.accounting import Compared, ComparedKpi, error_of
 from slipway.domain.document import kpi_document
 from slipway.domain.evidence import STREAM_FAULTS, Cause, Verdict
 from slipway.domain.judging import kpi_verdict
-from tests.fakes.two_sides import FIRST, MEASURES, TEMPLATES, TOLLED, Kpi, Trip, TwoSides, migration
+from tests.fakes.two_sides import FIRST, MEASURES, REPO, TEMPLATES, TOLLED, Kpi, Trip, TwoSides, migration
 
 NOON = datetime(2026, 3, 1, 17, tzinfo=UTC)
 
@@ -393,3 +393,12 @@ def test_a_sum_of_doubles_states_what_rounding_its_addends_may_cost() -> None:
     miles = migration(kpis={"k": Kpi("day(started)", {**MEASURES, "miles": {"sum": "miles"}})}).kpis["k"]
 
     assert "at most 0.0000005 an event" in error_of(miles.measure("miles"))
+
+
+def test_the_reference_explains_every_cause() -> None:
+    reference = (REPO / "docs" / "reference" / "reconciliation.md").read_text("utf-8")
+    rows = [line.split("|") for line in reference.splitlines() if line.startswith("| `")]
+    explained = {row[1].strip(" `"): [cell.strip() for cell in row[2:-1]] for row in rows}
+
+    for cause in Cause:
+        assert len(explained[cause]) == 3 and all(explained[cause])
