@@ -213,6 +213,11 @@ def test_a_broken_walk_names_the_cell() -> None:
     assert "first of all in departed of origin EWR" in findings[0].what
 
 
+def warning(**shares: float) -> Reconcile:
+    """Return what a contract says that warns from these shares on."""
+    return Reconcile(warn=Warn.model_validate(shares))
+
+
 def counted(silver: int, late: int, rejected: int, duplicates: int) -> Counted:
     whole = silver + late + rejected + duplicates
     return Counted(Balance(whole, whole, silver, late, rejected, duplicates), {}, 0, {}, ())
@@ -222,28 +227,34 @@ def counted(silver: int, late: int, rejected: int, duplicates: int) -> Counted:
     ("changes", "code"),
     [
         (
-            {"counted": counted(97, 0, 3, 0), "reconcile": Reconcile(warn=Warn(rejected=0.03))},
+            {"counted": counted(97, 0, 3, 0), "reconcile": warning(rejected=0.03)},
             "many_rejected",
         ),
-        ({"counted": counted(98, 0, 2, 0), "reconcile": Reconcile(warn=Warn(rejected=0.03))}, None),
+        (
+            {"counted": counted(98, 0, 2, 0), "reconcile": warning(rejected=0.03)},
+            None,
+        ),
         ({"counted": counted(97, 0, 3, 0)}, None),
         (
-            {"counted": counted(97, 0, 0, 3), "reconcile": Reconcile(warn=Warn(duplicates=0.03))},
+            {"counted": counted(97, 0, 0, 3), "reconcile": warning(duplicates=0.03)},
             "many_duplicates",
         ),
-        ({"counted": counted(98, 0, 0, 2), "reconcile": Reconcile(warn=Warn(duplicates=0.03))}, None),
-        ({"counted": counted(9, 0, 0, 0), "reconcile": Reconcile(warn=Warn(duplicates=0))}, None),
+        (
+            {"counted": counted(98, 0, 0, 2), "reconcile": warning(duplicates=0.03)},
+            None,
+        ),
+        ({"counted": counted(9, 0, 0, 0), "reconcile": warning(duplicates=0)}, None),
         (
             {
                 "compared": dataclasses.replace(AGREES, late_of_days={DAY: (1, 100)}),
-                "reconcile": Reconcile(warn=Warn(late=0.01)),
+                "reconcile": warning(late=0.01),
             },
             "many_late",
         ),
         (
             {
                 "compared": dataclasses.replace(AGREES, late_of_days={DAY: (1, 101)}),
-                "reconcile": Reconcile(warn=Warn(late=0.01)),
+                "reconcile": warning(late=0.01),
             },
             None,
         ),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from slipway.app.before import before, row_by_row
+from slipway.app.freeze import Frozen
 from slipway.app.reconcile import reconcile
 from slipway.domain.contract import Migration, compile_migration
 from slipway.domain.evidence import Verdict
@@ -55,7 +56,8 @@ def reconciled(night: NightWorld) -> Reconciliation:
 
 
 def document_of(night: NightWorld, found: Reconciliation) -> dict[str, Any]:
-    return json.loads(json.dumps(dict(night.world().evidence.get(found.digest))))
+    document: dict[str, Any] = json.loads(json.dumps(dict(night.world().evidence.get(found.digest))))
+    return document
 
 
 def told(document: dict[str, Any], code: str) -> list[dict[str, Any]]:
@@ -197,7 +199,7 @@ def test_another_meaning_of_the_kpis_restarts_what_is_held_against_and_compares_
 
 def test_another_revision_compares_all_events_anew(night: NightWorld) -> None:
     reconciled(night)
-    frozen = _Frozen(night.sides.migration, revision=2)
+    frozen = cut_of(revision=2)
     prior = before(night.sides.migration, night.as_of + timedelta(days=1), night.world())
 
     assert row_by_row(night.sides.migration, frozen, prior, night.world()) == tuple(
@@ -210,7 +212,7 @@ def test_days_that_were_amended_since_are_compared_row_by_row_again(night: Night
     kept = night.ledger.open_amendment(
         Amendment(0, "trips", 1, (FIRST,), 9, 1, "ana", "late", "applied", night.now_at)
     )
-    frozen = _Frozen(night.sides.migration, revision=1, amendments=(kept.id,))
+    frozen = cut_of(revision=1, amendments=(kept.id,))
     prior = before(night.sides.migration, night.as_of + timedelta(days=1), night.world())
 
     days = row_by_row(night.sides.migration, frozen, prior, night.world())
@@ -218,16 +220,7 @@ def test_days_that_were_amended_since_are_compared_row_by_row_again(night: Night
     assert days == (FIRST, FIRST + timedelta(days=2))
 
 
-@dataclasses.dataclass
-class _Cut:
-    revision: int
-    amendments: tuple[int, ...]
-
-
-class _Frozen:
-    """What row_by_row asks of a cut."""
-
-    def __init__(self, made: Migration, revision: int, amendments: tuple[int, ...] = ()) -> None:
-        self.first: date = FIRST
-        self.closed_through: date = FIRST + timedelta(days=2)
-        self.cut = _Cut(revision, amendments)
+def cut_of(revision: int, amendments: tuple[int, ...] = ()) -> Frozen:
+    """Return what row_by_row asks of a cut."""
+    cut = SimpleNamespace(revision=revision, amendments=amendments)
+    return cast(Frozen, SimpleNamespace(first=FIRST, closed_through=FIRST + timedelta(days=2), cut=cut))

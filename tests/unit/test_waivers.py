@@ -15,7 +15,7 @@ from slipway.app.reconcile import reconcile
 from slipway.app.verify import verify
 from slipway.app.waive import Wish, state_of, waive, withdraw
 from slipway.domain.contract import Migration, compile_migration
-from slipway.domain.evidence import STREAM_FAULTS, Cause, Verdict
+from slipway.domain.evidence import STREAM_FAULTS, Cause, Digest, Verdict
 from slipway.domain.waivers import Waiver
 from slipway.errors import Permanent
 from slipway.ports import Actor, Reconciliation
@@ -56,7 +56,8 @@ def reconciled(night: NightWorld) -> Reconciliation:
 
 
 def document_of(night: NightWorld, found: Reconciliation) -> dict[str, Any]:
-    return json.loads(json.dumps(dict(night.world().evidence.get(found.digest))))
+    document: dict[str, Any] = json.loads(json.dumps(dict(night.world().evidence.get(found.digest))))
+    return document
 
 
 def wish(**changes: Any) -> Wish:
@@ -110,7 +111,7 @@ def test_a_waiver_that_is_withdrawn_or_expired_or_of_another_meaning_covers_noth
     withdraw(night.sides.migration, again.id, "mended", ANA, night.world())
     assert reconciled(night).verdict is Verdict.FAIL
 
-    night.ledger.waive(dataclasses.replace(again, parity_digest="0" * 64))
+    night.ledger.waive(dataclasses.replace(again, parity_digest=Digest("0" * 64)))
     assert reconciled(night).verdict is Verdict.FAIL
 
 
