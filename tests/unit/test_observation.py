@@ -153,6 +153,7 @@ def test_every_night_is_led_to_by_a_name_beside_the_page(seen: Observed) -> None
 
     links = set(re.findall(r'<a[^>]*href="([^"#]+)"', page.read_text("utf-8")))
     assert len(links) == 2
+    assert not any("/" in link for link in links)
     assert all((page.parent / link).is_file() for link in links)
 
 

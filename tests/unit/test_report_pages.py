@@ -361,8 +361,8 @@ def test_what_every_accepted_lateness_would_have_lost() -> None:
 
 def test_expectations_that_fail_come_first_and_the_contracts_own_are_told_apart() -> None:
     document = night()
-    document["expectations"][3] |= {"success": False, "otherwise": "warn", "seen": "min -3"}
-    document["expectations"][1] |= {"success": False}
+    document["expectations"][1] |= {"success": False, "otherwise": "warn", "seen": "min -3"}
+    document["expectations"][3] |= {"success": False}
 
     text = words(page(document))
 

@@ -36,19 +36,23 @@ def signed(value: float | Decimal) -> str:
 _STEPS = ((Decimal(10) ** 12, "T"), (Decimal(10) ** 9, "G"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "k"))
 
 
+_ALMOST = Decimal("0.9995")
+"""Of a step: what is nearer to it than to 999 of the one below."""
+
+
 def compact(value: float | Decimal) -> str:
     """Return a signed number in at most five characters: \u22122.8k; beyond a thousand trillions a power."""
     exact = Decimal(str(value))
     sign = "+" if exact > 0 else _MINUS if exact < 0 else ""
     size = abs(exact)
-    if size >= 10**15:
-        return f"{sign}1e{size.adjusted()}"
+    if size >= 10**15 * _ALMOST:
+        return f"{sign}{size:.0e}".replace("e+", "e")
     for step, letter in _STEPS:
-        if size >= step:
+        if size >= step * _ALMOST:
             part = size / step
-            return f"{sign}{part:.1f}{letter}" if part < 10 else f"{sign}{int(part)}{letter}"
-    if size == size.to_integral_value():
-        return f"{sign}{int(size)}"
+            return f"{sign}{part:.1f}{letter}" if part < Decimal("9.95") else f"{sign}{part:.0f}{letter}"
+    if size == size.to_integral_value() or size >= 10:
+        return f"{sign}{size:.0f}"
     return f"{sign}{size:.1f}" if size >= Decimal("0.1") else f"{sign}<0.1"
 
 
