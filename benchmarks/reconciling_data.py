@@ -1,9 +1,8 @@
-"""Two sides of a migration for the benchmark of reconciling: an Iceberg table, and a warehouse in a DuckDB file.
+"""Two sides of a migration for the benchmark of reconciling: an Iceberg table, a warehouse in a DuckDB file.
 
-Row n of `rows` stands in for one order. Its day, city and values follow from n, so that both sides can be made
-by themselves; the silver table is written with DuckDB and registered with PyIceberg, one file a day, as
-compaction leaves it. The batch side differs in one event of each of `cells` cells, in turn: missing there,
-another value, twice there, only there.
+Row n is one order. Its day, city and values follow from n, so that both sides can be made by themselves; the
+silver table is written with DuckDB and registered with PyIceberg, one file a day, as compaction leaves it. On
+the batch side one event of each of `cells` cells differs, in turn: missing, another value, twice, only there.
 """
 
 # ruff: noqa: S608  the SQL of the benchmark is made of numbers and its own names
@@ -29,7 +28,7 @@ FIRST = date(2026, 1, 1)
 SCHEMA = """{"type": "record", "name": "Order", "fields": [
  {"name": "order_id", "type": "string", "doc": "Identity"},
  {"name": "customer", "type": "string", "doc": "Kafka key"},
- {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["P", "C"]}, "doc": "Placed, cancelled"},
+ {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["P", "C"]}, "doc": "What it is"},
  {"name": "ordered_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When, UTC"},
  {"name": "city", "type": "string", "doc": "Where"},
  {"name": "units", "type": "int", "doc": "Pieces"},
@@ -172,7 +171,8 @@ class Sides:
                 n, md5(CAST(n AS VARCHAR)) AS order_id,
                 'customer-' || CAST(hash(n) % 200000 AS VARCHAR) AS customer,
                 CASE WHEN hash(n, 1) % 10 = 0 THEN 'C' ELSE 'P' END AS kind,
-                {midnight} + to_microseconds(CAST((n - {begin}) * 82000e6 / {size.a_day} AS BIGINT)) AS ordered_at,
+                {midnight} + to_microseconds(CAST((n - {begin}) * 82000e6 / {size.a_day} AS BIGINT))
+                AS ordered_at,
                 'city-' || CAST(hash(n, 2) % {size.segments} AS VARCHAR) AS city,
                 CAST(1 + hash(n, 3) % 9 AS INTEGER) AS units, CAST(hash(n, 4) % 100000 AS BIGINT) AS cents,
                 f.fault
@@ -182,7 +182,7 @@ class Sides:
         """
 
     def _faults(self, session: duckdb.DuckDBPyConnection) -> None:
-        """Choose the first event of a cell, for as many cells as shall differ: one a city, on days in turn."""
+        """Choose the first event of a cell, for as many cells as shall differ, evenly over the days."""
         size = self.size
         per_day, rest = divmod(size.cells, size.days)
         session.execute("CREATE TEMP TABLE faults (n BIGINT, fault INTEGER)")
