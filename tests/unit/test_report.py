@@ -153,6 +153,13 @@ def test_what_no_cause_explains_stands_as_a_row_of_its_own() -> None:
     assert "late" not in absent(one) and "engine" in absent(one)
 
 
+def test_a_cause_that_takes_nothing_from_a_sum_keeps_its_row() -> None:
+    nothing_against_zero = fall(0, 0, {Cause.VALUE: 0})
+
+    assert [(row.name, row.change) for row in steps(nothing_against_zero)][1] == ("value", "0")
+    assert "value" not in absent(nothing_against_zero)
+
+
 def bar(row: Step) -> tuple[float, float]:
     found = re.search(r'<rect class="[a-z]+" x="([\d.]+)" y="7" width="([\d.]+)"', row.bar)
     assert found

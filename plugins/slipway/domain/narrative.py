@@ -27,14 +27,14 @@ WORDS: Mapping[Cause, str] = {
     Cause.LOST_IN_STREAM: "{n} {events} arrived and no table took them",
     Cause.NOT_ARRIVED: "{n} {events} {have} not arrived in the stream",
     Cause.AFTER_BATCH_CUT: "{n} {events} arrived after the batch had loaded",
-    Cause.NOT_IN_BATCH: "{n} {events} missing in the batch although arrived in time",
+    Cause.NOT_IN_BATCH: "{n} {events} missing in the batch",
     Cause.DUPLICATE_IN_STREAM: "{n} {events} twice in silver",
     Cause.ENGINE: "what the stream serves is not what its own events add up to",
 }
 
 STEPS: Mapping[Cause, str] = {
     Cause.DEFINITION: "correct the dbt model or the contract's measure, then run the baseline",
-    Cause.DUPLICATE_IN_BATCH: "let the dbt event model keep one row an id, then run the baseline",
+    Cause.DUPLICATE_IN_BATCH: "let the dbt event model give each row an id, one row an id, then run the baseline",
     Cause.TIME_BUCKET: "find out which side has the right time, and mend the other at its source",
     Cause.VALUE: "find out which side has the right values, and mend the other at its source",
     Cause.DIMENSION: "decide whether the dimension may change after the fact; a new revision reads it afresh",
@@ -45,7 +45,7 @@ STEPS: Mapping[Cause, str] = {
     Cause.AFTER_BATCH_CUT: "nothing: the next baseline has them",
     Cause.NOT_IN_BATCH: "find out why the batch never loaded these ids",
     Cause.DUPLICATE_IN_STREAM: "replay the revision: its tables hold records twice",
-    Cause.ENGINE: "compare silver with the serving table by the listed cells; replay the revision",
+    Cause.ENGINE: "look who else writes to the serving table (a job, a hand), then replay the revision",
 }
 
 

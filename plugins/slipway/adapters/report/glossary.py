@@ -25,7 +25,7 @@ MEANINGS: Mapping[Cause, tuple[str, str]] = {
     Cause.AFTER_BATCH_CUT: ("batch", "The stream has the event already; the batch had loaded before."),
     Cause.NOT_IN_BATCH: (
         "batch",
-        "The stream has the event, and it came in time for the batch, which lacks it.",
+        "The stream has the event, and the batch, which had loaded later, lacks it.",
     ),
     Cause.DUPLICATE_IN_STREAM: ("stream", "The stream counts one event more than once."),
     Cause.ENGINE: ("stream", "What readers would get is not what the stream's own events add up to."),

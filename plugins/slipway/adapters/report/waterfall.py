@@ -49,8 +49,11 @@ class Step:
 
 
 def steps(fall: Fall) -> list[Step]:
-    """Return the rows, batch first and stream last; causes that took nothing are left out."""
-    causes = [cause for cause in Cause if fall.shares.get(cause) or fall.gross.get(cause)]
+    """Return the rows, batch first and stream last.
+
+    A cause may have taken nothing and stand there all the same: no value where the other side has zero.
+    """
+    causes = [cause for cause in Cause if cause in fall.shares]
     levels = [fall.batch]
     for cause in causes:
         levels.append(levels[-1] - fall.shares.get(cause, Decimal(0)))
@@ -86,11 +89,7 @@ def steps(fall: Fall) -> list[Step]:
 
 def absent(fall: Fall) -> str:
     """Return the causes that were looked for and took nothing, as a list in words."""
-    return ", ".join(
-        cause.value.replace("_", " ")
-        for cause in Cause
-        if not fall.shares.get(cause) and not fall.gross.get(cause)
-    )
+    return ", ".join(cause.value.replace("_", " ") for cause in Cause if cause not in fall.shares)
 
 
 def axis_note(fall: Fall) -> str:
