@@ -101,6 +101,7 @@ def world() -> World:
     from slipway.adapters.amendments import PostgresAmendments
     from slipway.adapters.clock import SystemClock
     from slipway.adapters.comparison import DuckDBClosedRows, DuckDBComparison, PostgresWarehouse
+    from slipway.adapters.comparison.duckdb_comparison import MEMORY
     from slipway.adapters.comparison.on_flink import FlinkFolds
     from slipway.adapters.dbt import DbtBaseline
     from slipway.adapters.dead_letters import KafkaDeadLetters
@@ -144,6 +145,7 @@ def world() -> World:
             compared,
             sql / "reconcile",
             work / "comparison",
+            memory=str(endpoint("slipway_lake").extra.get("comparison_memory") or MEMORY),
             folds={"flink": FlinkFolds(engine, scripts(), FoldTables(server, writers), SystemClock())},
         ),
         expectations=GreatExpectations(kept / "docs"),
