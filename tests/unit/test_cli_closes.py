@@ -76,7 +76,7 @@ def test_what_nobody_explains_has_an_exit_code(
 
     assert cli.main(["closes", "flights"]) == code
     told = capsys.readouterr().out
-    assert "2013-02-27, LGA" in told
+    assert "flight_date 2013-02-27, origin LGA" in told
     assert "no row" in told
     assert cli.main(["closes", "flights", "--json"]) == code
     [found] = json.loads(capsys.readouterr().out)

@@ -7,7 +7,6 @@ transaction. What moves afterwards is a restatement (app/restate.py). Closing ag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +19,6 @@ from slipway.domain.evidence import Digest, Verdict
 from slipway.domain.gates import (
     Facts,
     Requester,
-    Word,
     evidence_blockers,
     quorum_blockers,
     route_epoch,
@@ -59,11 +57,6 @@ class PeriodStanding:
     def signable(self) -> bool:
         """True when a close run waits for people's words."""
         return self.run is not None and self.run.verdict is Verdict.PASS
-
-    @property
-    def words(self) -> Sequence[Word]:
-        """What people have said of the close run that waits."""
-        return words_that_stand(self.facts) if self.facts else ()
 
     def to_json(self) -> dict[str, Any]:
         """Return where the period stands as plain values."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -193,7 +193,7 @@ def _walk(migration: Migration, name: str, kpi: ComparedKpi) -> Walk:
     return Walk(cells, days, whole=listed == kpi.differing)
 
 
-def _apart(migration: Migration, closed: Sequence[ClosedPeriod] | Any) -> list[str]:
+def _apart(migration: Migration, closed: Iterable[ClosedPeriod]) -> list[str]:
     """Return what of closed periods means something else now, and so is not compared."""
     found = []
     for one in closed:
@@ -212,7 +212,7 @@ def _apart(migration: Migration, closed: Sequence[ClosedPeriod] | Any) -> list[s
     return found
 
 
-def _ordered(rows: Any) -> tuple[Restatement, ...]:
+def _ordered(rows: Iterable[Restatement]) -> tuple[Restatement, ...]:
     return tuple(sorted(rows, key=_order))
 
 
@@ -233,5 +233,4 @@ def _are(rows: Sequence[Restatement]) -> str:
 
 
 def _place(row: Restatement) -> str:
-    cell = ", ".join(f"{column} {value}" for column, value in row.cell.items())
-    return f"{row.measure} of {row.kpi} ({cell})"
+    return f"{row.measure} of {row.kpi} ({row.row})"

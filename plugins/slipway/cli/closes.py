@@ -57,7 +57,7 @@ def _print(found: list[PeriodStanding]) -> None:
         (
             one.period.name,
             row.kpi,
-            ", ".join(map(str, row.cell.values())),
+            row.row,
             row.measure,
             row.side,
             "no row" if row.was is None else row.was,

@@ -109,6 +109,13 @@ class Restatement:
         return self.close, self.kpi, canonical(self.cell), self.day, self.measure, self.side, self.was
 
     @property
+    def row(self) -> str:
+        """The key of its row in words: day 2013-02-27, origin LGA."""
+        return ", ".join(
+            f"{column} {'none' if value is None else value}" for column, value in sorted(self.cell.items())
+        )
+
+    @property
     def stands(self) -> bool:
         """False when the value is again what was signed."""
         return self.cause is not Reason.RETURNED
