@@ -17,6 +17,7 @@ from slipway.adapters.contracts import load_migration
 from slipway.domain.avro import parse_schema
 from slipway.domain.changes import Change, Effect, compare, worst
 from slipway.domain.contract import Contract, Migration, compile_migration
+from slipway.domain.contract_judging import MeasureTolerance
 from tests.fakes.control import CONTRACT
 
 KPI = "flights_daily"
@@ -73,6 +74,9 @@ COMPATIBLE = {
     "promise": lambda m: kpi(m, serving=m.contract.kpis[KPI].serving.model_copy(
         update={"fresh_within": timedelta(seconds=9)})),
     "traffic": lambda m: traffic(m, peak_per_second=2100),
+    "waivers": lambda m: section(m, "gates", waiver_at_most=Decimal("0.1")),
+    "fewest days": lambda m: section(m, "reconcile", closed_days=3),
+    "hidden": lambda m: section(m, "reconcile", hidden="fail"),
     "doc": lambda m: schema(m, lambda fields: fields[0].update(doc="other")),
 }  # fmt: skip
 RESTARTS = {
@@ -81,6 +85,8 @@ RESTARTS = {
     "lateness_classes": lambda m: section(m, "parity", lateness_classes=(timedelta(hours=2),)),
     "tolerance": lambda m: measure(m, "departed", tolerance=m.contract.kpis[KPI].measures[
         "delay_minutes"].tolerance.model_copy(update={"absolute": Decimal(1)})),
+    "tolerance of cells": lambda m: measure(m, "departed", tolerance=MeasureTolerance.model_validate(
+        {"segments": [{"where": {"origin": ["LGA"]}, "absolute": 1}]}, strict=False)),
     "segments": lambda m: kpi(m, segments=("origin",)),
     "batch": lambda m: kpi(m, batch=m.contract.kpis[KPI].batch.model_copy(update={"model": "other"})),
 }  # fmt: skip

@@ -22,8 +22,8 @@ from slipway.domain.gates import (
     quorum_blockers,
     requester_blockers,
     short,
-    span,
 )
+from slipway.domain.spans import rough_span
 from slipway.domain.states import Blocker, State
 from slipway.domain.transitions import Verb, decide, next_step
 from slipway.errors import LockHeld, Permanent
@@ -155,7 +155,7 @@ def canary(migration: Migration, step: int, world: World, by: Actor) -> str:
         _follow(migration, world, by, State.CANARY, f"canary step {step + 1}: {told}", "canary")
         since = max((row.at for row in world.serving.journal(migration.name)), default=world.clock.now())
     _soak(migration, world, by, since)
-    return f"canary {told}: {span(migration.contract.cutover.soak)} without a complaint"
+    return f"canary {told}: {rough_span(migration.contract.cutover.soak)} without a complaint"
 
 
 def switch(migration: Migration, world: World, by: Actor, reason: str) -> Switched:
@@ -364,8 +364,8 @@ def _canary_blockers(migration: Migration, observed: Observed) -> list[Blocker]:
             Blocker(
                 "canary_too_short",
                 "The canary was not watched long enough",
-                f"watched for {span(soaked)}",
-                span(soak),
+                f"watched for {rough_span(soaked)}",
+                rough_span(soak),
                 fix,
             )
         ]
@@ -375,9 +375,12 @@ def _canary_blockers(migration: Migration, observed: Observed) -> list[Blocker]:
 def _steps(migration: Migration, observed: Observed) -> list[str]:
     digest = short(observed.newest.digest) if observed.newest else ""
     steps = [f"wait for sign-offs of {', '.join(observed.facts.demands.sign_offs)} on {digest}"]
+    soak = rough_span(migration.contract.cutover.soak)
     for segments in migration.contract.cutover.canary:
         told = ", ".join(f"{name} {' '.join(values)}" for name, values in segments.items())
-        steps.append(f"serve {told} from the stream and watch for {span(migration.contract.cutover.soak)}")
+        steps.append(
+            f"serve {told} from the stream and watch for {rough_span(migration.contract.cutover.soak)}"
+        )
     for route in observed.routes:
         steps.append(f"switch {route.kpi} from {route.source} to revision {observed.facts.revision}, ")
         steps[-1] += f"days from {route.from_period} on (epoch {route.epoch} or later)"

@@ -13,6 +13,7 @@ from typing import Any
 from slipway.domain import schema_change
 from slipway.domain.derive import partition_count
 from slipway.domain.evidence import canonical
+from slipway.domain.plurals import counted
 from slipway.domain.spans import spoken_span
 
 ABSENT = "absent"
@@ -116,11 +117,7 @@ def _contract(old: Any, new: Any) -> Iterator[Change]:
 
 def _kpi(kpi: Any) -> str:
     """Return a whole KPI in a few words: its text would fill the screen."""
-    return f"{_counted(kpi['measures'], 'measure')} by {_counted(kpi['grain'], 'column')}"
-
-
-def _counted(things: Any, word: str) -> str:
-    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
+    return f"{counted(len(kpi['measures']), 'measure')} by {counted(len(kpi['grain']), 'column')}"
 
 
 def _class(path: str, old: Any, new: Any, moved: bool) -> tuple[Effect, str, str]:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from slipway.domain.contract_judging import Observe
 from slipway.domain.evidence import Digest, Verdict
+from slipway.domain.spans import rough_span
 from slipway.domain.states import Blocker, State
 from slipway.domain.window import kind_of_day, spoken
 from slipway.errors import Permanent, Retryable
@@ -209,8 +210,8 @@ def evidence_blockers(facts: Facts) -> list[Blocker]:
             Blocker(
                 "evidence_expired",
                 "The newest evidence is too old",
-                f"{span(age)} old",
-                f"at most {span(facts.demands.evidence_valid)}",
+                f"{rough_span(age)} old",
+                f"at most {rough_span(facts.demands.evidence_valid)}",
                 reconcile,
             )
         )
@@ -451,12 +452,3 @@ def _stale(facts: Facts, kpi: str, through: date | None) -> Blocker:
 def short(digest: str) -> str:
     """Return the first twelve digits of a digest, enough for a person to recognise it."""
     return digest[:12]
-
-
-def span(length: timedelta) -> str:
-    """Return a length of time as a person says it: 31 h, 5 min, 3 d."""
-    seconds = int(length.total_seconds())
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size or (seconds >= size and seconds % size == 0):
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"

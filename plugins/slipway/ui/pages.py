@@ -16,7 +16,7 @@ from slipway.app.status import Status, status
 from slipway.domain import narrative
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Verdict
-from slipway.domain.gates import span
+from slipway.domain.spans import rough_span
 from slipway.domain.states import Blocker, State
 from slipway.domain.transitions import RAIL
 from slipway.ports import Reconciliation, Standing, SwitchRow, World
@@ -222,7 +222,7 @@ def _mark(found: Status, agreed: tuple[object, ...]) -> str:
 def _evidence(found: Status, now: datetime) -> str:
     if found.evidence is None or found.evidence_at is None:
         return "none yet"
-    return f"{span(now - found.evidence_at)} old"
+    return f"{rough_span(now - found.evidence_at)} old"
 
 
 def _readers(found: Status) -> str:
