@@ -34,7 +34,10 @@ WORDS: Mapping[Cause, str] = {
 
 STEPS: Mapping[Cause, str] = {
     Cause.DEFINITION: "correct the dbt model or the contract's measure, then run the baseline",
-    Cause.DUPLICATE_IN_BATCH: "let the dbt event model have one row an id, and no row without, then run it",
+    Cause.DUPLICATE_IN_BATCH: (
+        "let the dbt event model keep one row an id, and give every row an id (a row without one shows as"
+        " `(no id)`), then run the baseline"
+    ),
     Cause.TIME_BUCKET: "find out which side has the right time, and mend the other at its source",
     Cause.VALUE: "find out which side has the right values, and mend the other at its source",
     Cause.DIMENSION: "decide whether the dimension may change after the fact; a new revision reads it afresh",
