@@ -378,9 +378,7 @@ def _steps(migration: Migration, observed: Observed) -> list[str]:
     soak = rough_span(migration.contract.cutover.soak)
     for segments in migration.contract.cutover.canary:
         told = ", ".join(f"{name} {' '.join(values)}" for name, values in segments.items())
-        steps.append(
-            f"serve {told} from the stream and watch for {rough_span(migration.contract.cutover.soak)}"
-        )
+        steps.append(f"serve {told} from the stream and watch for {soak}")
     for route in observed.routes:
         steps.append(f"switch {route.kpi} from {route.source} to revision {observed.facts.revision}, ")
         steps[-1] += f"days from {route.from_period} on (epoch {route.epoch} or later)"
