@@ -1,4 +1,4 @@
-"""Files that show their day are not asked row by row, and a calendar unit that is looked up is the right one."""
+"""A file that shows its day is not asked row by row, and a unit that is looked up is the right one."""
 
 from __future__ import annotations
 
