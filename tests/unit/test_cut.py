@@ -180,7 +180,9 @@ def test_records_that_retention_removed_are_said_at_once(night: NightWorld) -> N
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "records_expired" in codes(night, found)
     assert any("2 of partition 0 (offsets 2 to 3)" in finding["what"] for finding in evidence["findings"])
-    assert evidence["cut"]["expired"] == [{"partition": 0, "first": 2, "through": 3, "offsets": 2}]
+    [lost] = evidence["cut"]["expired"]
+    assert datetime.fromisoformat(lost.pop("before")) == night.as_of
+    assert lost == {"partition": 0, "first": 2, "through": 3, "offsets": 2}
     assert evidence["balance"]["closes"]
     assert reconciled(night).digest == found.digest
 
@@ -200,10 +202,32 @@ def test_a_tail_that_the_topic_lost_as_a_whole_is_said(night: NightWorld) -> Non
 
     found = reconciled(night)
 
-    assert document(night, found)["cut"]["expired"] == [
-        {"partition": 0, "first": 6, "through": 9, "offsets": 4}
-    ]
+    [lost] = document(night, found)["cut"]["expired"]
+    assert (lost["first"], lost["through"], lost["offsets"]) == (6, 9, 4)
     assert night.waited == []
+
+
+def test_what_was_lost_before_the_compared_days_began_holds_later_nights_up_no_more(tmp_path: Path) -> None:
+    sides = TwoSides(tmp_path, trips(reconcile_back="3d"))
+    for n in range(6):
+        sides.batch.append(trip(n, n % 3))
+        sides.accept(trip(n, n % 3))
+    night = NightWorld(sides, as_of=sides.migration.closes_at(FIRST + timedelta(days=2)))
+    skip(night, 2, 3)
+    night.earliest = 4
+    lost_at = night.as_of
+    told = []
+
+    night.now_at += timedelta(days=30)
+    for later in (0, 5, 7):
+        night.as_of = lost_at + timedelta(days=later)
+        found = reconciled(night)
+        told.append("records_expired" in codes(night, found))
+        [lost] = document(night, found)["cut"]["expired"]
+        assert datetime.fromisoformat(lost["before"]) == lost_at
+
+    # Three days are compared, and an event may be a day ahead of its arrival.
+    assert told == [True, True, False]
 
 
 # --- partitions

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 from slipway.domain import names
 from slipway.domain.accounting import Counted
@@ -91,8 +92,12 @@ def known_gaps(migration: Migration, topic_id: str, world: World) -> Mapping[int
     return {}
 
 
-def _run(listed: Sequence[Mapping[str, int]], partition: int) -> Run | None:
-    return next((Run(**run) for run in listed if run["partition"] == partition), None)
+def _run(listed: Sequence[Mapping[str, Any]], partition: int) -> Run | None:
+    for run in listed:
+        if run["partition"] == partition:
+            before = datetime.fromisoformat(run["before"]) if run.get("before") else None
+            return Run(partition, run["first"], run["through"], run["offsets"], before)
+    return None
 
 
 def _explained(

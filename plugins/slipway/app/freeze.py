@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from slipway.domain.accounting import Counted
 from slipway.domain.closing import reach
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cut, Digest
-from slipway.domain.gaps import told
+from slipway.domain.gaps import Run, told
 from slipway.domain.periods import Period
 from slipway.domain.window import spoken
 from slipway.errors import Permanent
@@ -69,7 +69,8 @@ class Frozen:
     both empty when all is well. closed_through: last business day to judge; first: first day to compare;
     last: the last one shown. period: of a close run; still_open: why it can't be closed yet, in words.
     changed: what became another contract or revision since the cut was aimed at; expired: which records the
-    topic had removed before bronze read them; both in words, and empty when all is well.
+    topic had removed before bronze read them, that may belong to a compared row; both in words, and empty
+    when all is well.
     """
 
     cut: Cut
@@ -194,6 +195,11 @@ def _take(
         closed_through = None if still_open else period.last
     opened = reach(migration, first)
     days = [opened + timedelta(days=n) for n in range((last - opened).days + 1)]
+    # Whatever was lost below this cut had arrived before it; later nights take that over.
+    newest_arrival = max([target.as_of, *counted.last_arrival.values()])
+    expired = tuple(
+        replace(run, before=newest_arrival) if run.before is None else run for run in seen.gaps.expired
+    )
     return Frozen(
         cut=Cut(
             as_of=target.as_of,
@@ -207,7 +213,7 @@ def _take(
             amendments=tuple(world.facts.amendments(migration.name, target.revision)),
             topic_id=target.topic_id,
             gaps=seen.gaps.empty,
-            expired=seen.gaps.expired,
+            expired=expired,
         ),
         counted=counted,
         files=files_of(migration, target.revision, seen.snapshots, world, days),
@@ -219,7 +225,7 @@ def _take(
         period=period,
         still_open=still_open,
         changed=changed(migration, target, world),
-        expired=told(seen.gaps.expired),
+        expired=told([run for run in expired if _may_count(migration, run, opened)]),
     )
 
 
@@ -231,6 +237,13 @@ def _still_open(period: Period, seen: date | None, closed: date | None) -> str:
     if seen is not None and seen >= day:
         return f"{spoken(day)} is still open on the batch side, which has not loaded all of it"
     return f"{spoken(day)} is still open: late records of it are still accepted, or were not read yet"
+
+
+def _may_count(migration: Migration, lost: Run, opened: date) -> bool:
+    """Say whether a lost record may belong to a compared row; opened: the first day of the earliest one."""
+    if lost.before is None:
+        return True
+    return migration.business_day(lost.before + migration.contract.events.ahead_at_most) >= opened
 
 
 def _progress(migration: Migration, target: Target, counted: Counted, world: World) -> datetime:

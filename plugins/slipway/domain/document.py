@@ -92,7 +92,7 @@ def build(migration: Migration, found: Found) -> dict[str, Any]:
             "missing": found.incomplete,
             "topic_id": cut.topic_id,
             "gaps": [_run(run) for run in cut.gaps],
-            "expired": [_run(run) for run in cut.expired],
+            "expired": [{**_run(run), "before": run.before} for run in cut.expired],
             "amended": compared.amended if compared else None,
         },
         "days": {

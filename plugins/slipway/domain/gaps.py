@@ -41,12 +41,16 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Lacking offsets of one partition under one head: `offsets` of them lie from first to through."""
+    """Lacking offsets of one partition under one head: `offsets` of them lie from first to through.
+
+    before: an instant before which all of them had arrived, UTC; None while no night has recorded them.
+    """
 
     partition: int
     first: int
     through: int
     offsets: int
+    before: datetime | None = None
 
     @staticmethod
     def of(gap: Gap) -> Run:
@@ -56,11 +60,13 @@ class Run:
         """Return both as one."""
         if other is None:
             return self
+        known = self.before is not None and other.before is not None
         return Run(
             self.partition,
             min(self.first, other.first),
             max(self.through, other.through),
             self.offsets + other.offsets,
+            max(self.before, other.before) if known else None,  # type: ignore[type-var]
         )
 
 
