@@ -12,6 +12,7 @@ import pytest
 from slipway import bootstrap
 from slipway.errors import Permanent
 from slipway.orchestration import tasks
+from slipway.orchestration.factory import baseline_asset
 from slipway.ports import BatchRun
 from tests.fakes.control import control
 
@@ -39,7 +40,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
         context = {
             "params": {"as_of": None, "period": "", **params},
             "dag_run": run,
-            "triggering_asset_events": {tasks.baseline_asset("flights"): []},
+            "triggering_asset_events": {baseline_asset("flights"): []},
         }
         monkeypatch.setattr(tasks, "get_current_context", lambda: context)
         return str(tasks.as_of.function("flights"))
