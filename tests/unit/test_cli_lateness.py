@@ -35,7 +35,9 @@ def advice() -> dict[str, Any]:
 @pytest.fixture
 def night(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A ledger with one night, whose evidence is returned and may be changed."""
-    document = json.loads(canonical({"advice": advice(), "days": {"closed_through": "2026-03-03"}}))
+    document: dict[str, Any] = json.loads(
+        canonical({"advice": advice(), "days": {"closed_through": "2026-03-03"}})
+    )
     newest = SimpleNamespace(digest="ab" * 32)
     world = SimpleNamespace(
         ledger=SimpleNamespace(reconciliations=lambda name, most: [newest]),
