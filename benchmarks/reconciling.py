@@ -6,7 +6,7 @@ DuckDB reads the needed columns and does nothing with them. Every figure is a pr
 of the processors, from the opening of the session on, without the start of the interpreter.
 
 With --growth also the same three days in tables of 2, 20 and 100 million rows; with --beside a plain full
-join, datacompy and reladiff over 2 million events, the last two in environments of their own, which pip fills.
+join, datacompy and reladiff over 2 million events, the last two in environments of their own, made by pip.
 Everything lies in a temporary folder, 2 GB (12 GB with --growth 2,20,100), and is removed.
 
     PYTHONPATH=plugins:. .local/venv/bin/python -m benchmarks.reconciling --growth 2,20,100 --beside

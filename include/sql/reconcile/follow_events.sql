@@ -39,14 +39,17 @@ FROM (
 ) AS b
 LEFT JOIN stream_rows AS s ON b.id = s.id AND s.copy = 1;
 
--- Bronze has every record; only those of ids that the stream lacks are kept.
+-- Bronze has every record; only those of ids that the stream lacks are kept, and only these are held against the cut.
 CREATE OR REPLACE TEMP TABLE bronze_of_missing AS
-SELECT z.kafka_partition, z.kafka_offset, z.event_id, {{ "z.event_version, " if version }}z.reason
-FROM bronze AS z
-SEMI JOIN (
-    SELECT b.id FROM batch_rows AS b
-    ANTI JOIN stream_rows AS s ON b.id = s.id{{ " AND NOT coalesce(b.version > s.version, FALSE)" if version }}
-) AS o ON z.event_id = o.id;
+WITH found AS MATERIALIZED (
+    SELECT z.kafka_partition, z.kafka_offset, z.event_id, {{ "z.event_version, " if version }}z.reason
+    FROM bronze_and_after AS z
+    SEMI JOIN (
+        SELECT b.id FROM batch_rows AS b
+        ANTI JOIN stream_rows AS s ON b.id = s.id{{ " AND NOT coalesce(b.version > s.version, FALSE)" if version }}
+    ) AS o ON z.event_id = o.id
+)
+SELECT f.* FROM found AS f JOIN ends AS e ON f.kafka_partition = e.kafka_partition AND f.kafka_offset < e.next_offset;
 
 CREATE OR REPLACE TEMP TABLE batch_only AS
 SELECT

@@ -135,7 +135,8 @@ class ArrivalsOfEvents:
         cell = [column.sql("duckdb") for column in kpi.grain]
         [row] = self._rows("losses_of_sets", classes=classes, cell=cell, value=value, counts=counts)
         for (_, bound), below in zip(classes, row, strict=False):
-            yield bound, part.index, int(row[-1]) - int(below), int(row[-1])
+            whole = int(row[-1] or 0)  # a sum over nothing is NULL
+            yield bound, part.index, whole - int(below or 0), whole
 
     @property
     def _never(self) -> int:

@@ -36,7 +36,12 @@ class Counting:
             return [Source("stream_events")]
         wanted = ", ".join(self.columns)
         found = [
-            Source(f"(SELECT {wanted}, business_day FROM {one.relation} WHERE {self._within})", one.dated)
+            Source(
+                # A dated file lies within the days.
+                f"(SELECT {wanted}, business_day FROM {one.relation}"
+                f"{'' if one.dated else f' WHERE {self._within}'})",
+                one.dated,
+            )
             for one in self.silver
         ]
         if self.taken is not None:

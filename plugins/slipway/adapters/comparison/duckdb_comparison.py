@@ -26,13 +26,16 @@ from slipway.domain.gaps import Held
 from slipway.errors import Permanent
 from slipway.ports import EvidenceStore, LakeFiles, Question
 
+MEMORY = "700MB"
+"""What DuckDB may hold before it spills: the process then stays below 1 GiB."""
+
 
 class DuckDBComparison:
     """slipway.ports.Comparison on DuckDB.
 
     templates: the folder include/sql/reconcile. work: where files lie until the store has them, and where
-    DuckDB spills. memory: DuckDB's limit, such as 2GB. folds: other engines for side r, by their names in
-    a contract (reconcile.engine).
+    DuckDB spills. memory: DuckDB's limit, such as 2GB, above which it spills. folds: other engines
+    for side r, by their names in a contract (reconcile.engine).
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class DuckDBComparison:
         warehouse: Warehouse,
         templates: Path,
         work: Path,
-        memory: str = "2GB",
+        memory: str = MEMORY,
         folds: Mapping[str, Folds] = MappingProxyType({}),
     ) -> None:
         self._warehouse = warehouse
@@ -173,7 +176,12 @@ class DuckDBComparison:
         self._work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._work) as folder:
             connection = duckdb.connect(
-                config={"memory_limit": self._memory, "temp_directory": str(Path(folder) / "spill")}
+                config={
+                    "memory_limit": self._memory,
+                    "temp_directory": str(Path(folder) / "spill"),
+                    # What has no ORDER BY needs no order, and to keep it takes memory.
+                    "preserve_insertion_order": "false",
+                }
             )
             try:
                 connection.execute("SET TimeZone = 'UTC'")

@@ -237,7 +237,8 @@ class KpiComparison:
         # One thread: the same rows must give the same bytes.
         self._connection.execute("SET threads = 1")
         self._connection.execute(
-            f"COPY ({query}) TO {text_literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY ({query}) TO {text_literal(str(path))}"
+            " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
         )
         self._connection.execute("RESET threads")
 

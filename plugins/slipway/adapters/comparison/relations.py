@@ -78,6 +78,7 @@ class Relations:
         rejected = {**_PLACE, "event_id": "string", "key": "string", "reason": "string"}
         event = {**self._events, **_PLACE, "business_day": "date"}
         self._parquet("bronze", files.bronze, bronze)
+        self._parquet("bronze_and_after", files.bronze, bronze, below=True)
         self._replayed(files.bronze)
         self._parquet("silver", files.silver, event)
         self._silver_of_days(files, offsets, event, days)
@@ -176,10 +177,9 @@ class Relations:
         begin, end = (local_midnight(self._migration, day) for day in (days[0], days[1] + timedelta(days=1)))
         time = quoted(self._migration.contract.events.time, "duckdb")
         within = f"{time} >= TIMESTAMPTZ '{begin.isoformat()}' AND {time} < TIMESTAMPTZ '{end.isoformat()}'"
-        stream = [
-            Source(f"(SELECT * FROM {one.relation} WHERE {within})", one.dated)
-            for one in self._counted.sources()
-        ]
+        stream = self._counted.sources()
+        if days != self._counted.days:
+            stream = [Source(f"(SELECT * FROM {one.relation} WHERE {within})", one.dated) for one in stream]
         day = [] if self._counted.version else ["t.business_day"]
         return [
             self.scan.keyed(kpi, [source], self.batch.columns(model), keys),
