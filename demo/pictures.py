@@ -33,7 +33,7 @@ class Picture:
 def pictures(folder: Path) -> Mapping[str, Picture]:
     """Return what can be drawn of a folder of pages, by the name of the picture."""
     nights = sorted(path for path in folder.glob("*.html") if path.name[:1].isdigit())
-    failed = [path for path in nights if 'class="fallt"' in path.read_text("utf-8")]
+    failed = [path for path in nights if ": FAIL</title>" in path.read_text("utf-8")]
     found = {}
     if nights:
         found["night"] = Picture((failed or nights)[-1], ".fallt + .s")
