@@ -169,6 +169,23 @@ def test_one_pass_finds_what_a_plain_count_finds(keep: str, drawn: list[tuple[An
     }
 
 
+def test_a_value_that_a_revision_took_away_counts_until_the_revision_came(tmp_path: Path) -> None:
+    sides = TwoSides(tmp_path, migration(keep="latest"), days=1)
+    started = sides.migration.period_end(FIRST) - timedelta(hours=3)
+    first = Trip("t1", "r1", "A", started, "N", 1, None, 1)
+    other = first.but(trip_id="t2", rider="r2")
+    revised = first.but(rider="r2", version=2)
+    put(
+        sides,
+        [Arrival(first, FIRST, -HOUR), Arrival(other, FIRST, -HOUR), Arrival(revised, FIRST, 13 * HOUR)],
+    )
+
+    losses = {one.bound: (one.lost, one.total) for one in seen(sides)[1] if one.measure == "riders"}
+
+    # Without the revision there were two riders; with it there is one.
+    assert losses == {0: (-1, 1), 6 * HOUR: (-1, 1), 24 * HOUR: (0, 1)}
+
+
 def test_a_segment_lists_the_values_with_the_most_late_events_and_says_how_many_more_there_are(
     tmp_path: Path,
 ) -> None:

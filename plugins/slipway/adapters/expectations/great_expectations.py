@@ -32,10 +32,10 @@ _LONGEST = 200
 class GreatExpectations:
     """slipway.ports.Expectations.
 
-    docs: folder that keeps the Data Docs of each night. memory: DuckDB's limit, such as 1GB.
+    docs: folder that keeps the Data Docs of each night. memory: DuckDB's limit, such as 512MB.
     """
 
-    def __init__(self, docs: Path, memory: str = "1GB") -> None:
+    def __init__(self, docs: Path, memory: str = "512MB") -> None:
         self._docs = docs
         self._memory = memory
 
