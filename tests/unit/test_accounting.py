@@ -98,9 +98,8 @@ def test_causes_sum_to_the_delta_and_each_fault_lands_in_its_own_cause(
     with tempfile.TemporaryDirectory() as folder:
         sides = TwoSides(Path(folder), days=4, closed=3)
         injected: dict[Cause, set[str]] = defaultdict(set)
-        for n, (fault, day, zone, fare, miles, rider) in enumerate(drawn):
-            if fault is Cause.AFTER_BATCH_CUT:
-                day = 3  # the open one
+        for n, (fault, closed_day, zone, fare, miles, rider) in enumerate(drawn):
+            day = 3 if fault is Cause.AFTER_BATCH_CUT else closed_day  # 3 is open
             # Powers of two: no two sets of trips weigh the same, so that no faults cancel out unseen.
             trip = Trip(
                 f"t{n}",

@@ -312,9 +312,9 @@ def test_causes_sum_to_the_delta_and_name_the_fate_of_the_version_that_makes_the
             batch: Trip | None = None
             stream: Trip | None = None
             fates: dict[int, Cause | None] = {}
-            for version, (fate, day, zone, fare) in enumerate(versions, start=1):
-                if any(one_fate is Cause.AFTER_BATCH_CUT for one_fate, *_ in versions):
-                    day = 3  # the open one
+            is_open = any(fate is Cause.AFTER_BATCH_CUT for fate, *_ in versions)
+            for version, (fate, closed_day, zone, fare) in enumerate(versions, start=1):
+                day = 3 if is_open else closed_day
                 # The fare tells versions apart, so that no difference cancels out unseen.
                 one = trip(n, day, version, zone=zone, fare=1000 * version + fare)
                 fates[version] = fate
