@@ -1,7 +1,5 @@
 """The rows of closed periods as they were signed, beside those of today: KPI rows alone, no events."""
 
-# ruff: noqa: S608  every identifier and value in this SQL is quoted by domain/rendering.py
-
 from __future__ import annotations
 
 import tempfile
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from slipway.adapters.comparison.exact_rows import rows_between
 from slipway.adapters.comparison.templates import MeasurePart, Templates, day_of, grain_of, measures_of
 from slipway.adapters.comparison.warehouse import Warehouse
 from slipway.domain import names
@@ -97,7 +96,6 @@ class DuckDBClosedRows:
             return
         model = migration.contract.kpis[kpi.name].batch.model
         within = _within(migration, kpi, closed)
-        wanted = ", ".join(quoted(name, "duckdb") for name, _ in kpi.column_types())
         query = self._templates.render(
             "restated",
             grain=grain,
@@ -109,7 +107,7 @@ class DuckDBClosedRows:
             whole=_whole(kpi, closed),
             kept=f"read_parquet({text_literal(str(path))})",
             sides={
-                side: f"(SELECT {wanted} FROM warehouse.{schema}.{quoted(table, 'duckdb')} WHERE {within})"
+                side: f"({rows_between(connection, schema, table, kpi, within)})"
                 for side, schema, table in (
                     ("b", "batch", model),
                     ("s", "stream", names.stream_table(kpi.name, revision)),
