@@ -177,6 +177,13 @@ class _Runner:
             case {"amend": user}:
                 self.trigger(user, "amend", {"reason": step["reason"]})
                 self.amended = True
+            case {"waive": user, "conf": conf}:
+                days = [day.isoformat() for day in conf["days"]]
+                self.trigger(user, "waive", {**conf, "days": days})
+            case {"withdraw": user}:
+                given = self.airflow.call(user, "GET", f"/slipway/api/migrations/{self.case.name}/waivers")
+                newest = given.json()[0]["id"]
+                self.trigger(user, "waive", {"withdraw": newest, "reason": step["reason"]})
             case {"cutover": user}:
                 self.cut_over(user)
             case {"rollback": user}:

@@ -74,6 +74,25 @@ def test_every_difference_has_the_cause_that_the_case_names_and_is_its_sum(case:
 
 
 @every
+def test_a_night_passes_in_spite_of_differences_by_waivers_alone_and_says_so(
+    case: Case, done: Outcome
+) -> None:
+    for night in done.nights:
+        totals = [
+            total
+            for kpi in night.evidence["kpis"].values()
+            for day in kpi["days"]
+            for total in day["measures"].values()
+        ]
+        used = [one for waiver in night.evidence["waivers"] for one in waiver["used"] if one["covers"]]
+        waived = bool(night.step.get("waived"))
+        assert (any(total["waived"] for total in totals), bool(used)) == (waived, waived), night.step
+        if waived:
+            assert all(total["waived"] == total["beyond"] for total in totals), night.step
+            assert [waiver["by"] for waiver in night.evidence["waivers"]] == ["ana"]
+
+
+@every
 def test_every_record_is_where_the_truth_says(case: Case, done: Outcome) -> None:
     for night in done.nights:
         wanted = case.truth.places(night.sent)
