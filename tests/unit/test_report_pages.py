@@ -371,6 +371,27 @@ def test_expectations_that_fail_come_first_and_the_contracts_own_are_told_apart(
     assert "(own)" in text
 
 
+def test_offsets_without_a_record_and_lost_ones_are_named_in_the_cut() -> None:
+    document = night()
+    document["cut"]["expired"] = [
+        {"partition": 1, "first": 0, "through": 41, "offsets": 40, "before": "2013-01-01T00:00:00Z"}
+    ]
+
+    text = words(page(document))
+
+    assert "offsets that hold no record 2: 118" in text
+    assert "the topic had lost already 1: 0 to 41 (40 of them), arrived before 2013-01-01T00:00:00Z" in text
+    assert "0:4503, 1:4498, 2:4510, 10:4510" in text
+
+
+def test_how_exactly_doubles_are_compared_is_stated_with_their_measures() -> None:
+    document = night()
+    for measure in document["kpis"][KPI]["measures"][:2]:
+        measure["error"] = "each addend is rounded to 6 decimal places"
+
+    assert "scheduled and cancelled: each addend is rounded to 6 decimal places." in words(page(document))
+
+
 def test_older_evidence_has_a_page_too() -> None:
     document = everything()
     for key in ("advice", "waivers", "restatements", "period", "times", "versions"):

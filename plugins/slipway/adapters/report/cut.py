@@ -27,6 +27,9 @@ def rows(document: Mapping[str, Any], context: Mapping[str, Any]) -> list[Row]:
     ]
     if gaps:
         found.append(("offsets that hold no record", ", ".join(_gap(gap) for gap in gaps), True))
+    if cut.get("expired"):
+        lost = ", ".join(f"{_gap(one)}, arrived before {one['before']}" for one in cut["expired"])
+        found.append(("offsets that the topic had lost already", lost, True))
     if cut.get("topic_id"):
         found.append(("topic", str(cut["topic_id"]), True))
     if cut.get("missing"):
@@ -54,4 +57,6 @@ def _numeric(pair: tuple[str, Any]) -> tuple[int, str]:
 
 def _gap(gap: Mapping[str, Any]) -> str:
     first, through = gap["first"], gap["through"]
-    return f"{gap['partition']}: {first}" + (f" to {through}" if through != first else "")
+    told = f"{gap['partition']}: {first}" + (f" to {through}" if through != first else "")
+    many = gap.get("offsets", through - first + 1)
+    return told if many == through - first + 1 else f"{told} ({many} of them)"

@@ -13,7 +13,7 @@ from slipway.adapters.report.glossary import MEANINGS
 from slipway.adapters.report.heat_map import WORDS, heat_map, square_of, tolerance_of
 from slipway.adapters.report.lateness import lateness
 from slipway.adapters.report.values import Values
-from slipway.domain.figures import full_day, grouped, short_day
+from slipway.domain.figures import full_day, grouped, listed, short_day
 from slipway.domain.narrative import (
     Headline,
     failing_days,
@@ -152,7 +152,10 @@ def _kpi(name: str, kpi: Mapping[str, Any], document: Document, linked: Collecti
         for m in kpi["measures"]
         for each in m.get("segments") or ()
     ]
-    bounds = {m["error"] for m in kpi["measures"] if m.get("error")}
+    bounds: dict[str, list[str]] = {}
+    for m in kpi["measures"]:
+        if m.get("error"):
+            bounds.setdefault(m["error"], []).append(m["name"].replace("_", " "))
     return {
         "name": name,
         "title": title,
@@ -160,7 +163,7 @@ def _kpi(name: str, kpi: Mapping[str, Any], document: Document, linked: Collecti
         "cells": kpi.get("cells", 0),
         "grain": " \u00d7 ".join(kpi.get("grain", ())).replace("_", " "),
         "exceptions": exceptions,
-        "error": sorted(bounds),
+        "error": [f"{listed(names)}: {told}." for told, names in bounds.items()],
         "rows": [
             _numbers(day, measure, ZoneInfo(document["timezone"]))
             for day in kpi["days"]
