@@ -276,14 +276,14 @@ def two_kpis(folder: Path) -> TwoSides:
 def test_what_cancels_in_one_kpi_is_found_though_another_one_has_walked_its_cell(tmp_path: Path) -> None:
     sides = two_kpis(tmp_path)
     both(sides, trip(1))
-    # The cell of fares differs by t2. The weights of t3 and t4 are swapped, of which fares know nothing.
+    # The cell of fares differs by t2 and t3. The weights of t3 and t4 are swapped: fares know nothing of it.
     sides.batch += [trip(2, cabs__weight=0), trip(3, cabs__weight=5), trip(4, cabs__weight=6)]
-    sides.accept(trip(3, cabs__weight=6))
+    sides.accept(trip(3, cabs__weight=6, fare=7))
     sides.accept(trip(4, cabs__weight=5))
 
     found = everything(sides)
 
-    assert {one.cause for one in found.kpis["trips_daily"].causes} == {Cause.NOT_ARRIVED}
+    assert {one.cause for one in found.kpis["trips_daily"].causes} == {Cause.NOT_ARRIVED, Cause.VALUE}
     assert found.kpis["weighed"].differing == 0
     assert [(one.kind, one.ids) for one in found.hidden] == [("differs", ("t3", "t4"))]
 
