@@ -76,10 +76,22 @@ class Migration:
         found: list[dict[str, Any]] = self._get(f"migrations/{self.name}/maintenance")
         return found
 
+    def closes(self) -> list[dict[str, Any]]:
+        """Return the periods that were closed, or are to be, with what moved in them since."""
+        found: list[dict[str, Any]] = self._get(f"migrations/{self.name}/closes")
+        return found
+
     def sign(self, user: str, role: str, evidence: str, comment: str) -> None:
         """Approve a piece of evidence as a person, in a role."""
+        self._approve("sign-offs", user, role, evidence, comment)
+
+    def sign_close(self, user: str, role: str, evidence: str, comment: str) -> None:
+        """Approve the numbers of a close run as final, as a person, in a role."""
+        self._approve("closes", user, role, evidence, comment)
+
+    def _approve(self, what: str, user: str, role: str, evidence: str, comment: str) -> None:
         body = {"role": role, "decision": "approve", "evidence": evidence, "comment": comment}
-        path = f"/slipway/api/migrations/{self.name}/sign-offs"
+        path = f"/slipway/api/migrations/{self.name}/{what}"
         answer = self._airflow.call(user, "POST", path, body)
         already = answer.status_code == httpx.codes.CONFLICT and "already" in answer.text
         if answer.status_code != httpx.codes.CREATED and not already:

@@ -39,6 +39,8 @@ LAST_NIGHT = date(2013, 3, 14)
 TRY_AGAIN = 75
 """Exit code of the replayer for what may be well next time (EX_TEMPFAIL)."""
 EARLY_CUTOVER_AFTER = date(2013, 2, 28)
+CLOSED = "2013-02-25..2013-02-28"
+SIGNERS = (("ana", "data_owner"), ("carla", "consumer"), ("omar", "on_call"))
 
 
 def six_in_the_morning(day: date) -> datetime:
@@ -174,6 +176,17 @@ class Demo:
         found = self.reconcile_again(NIGHTS[-1], "3 March, again: reconcile after the amendment")
         self.expect(found, "PASS")
 
+    def close_february(self) -> None:
+        """The last days of February become final: compared at one cut, and signed."""
+        self.stage.heading("The end of February is closed")
+        conf = {"as_of": six_in_the_morning(NIGHTS[-1]).isoformat(), "period": CLOSED}
+        self.run("rita", "reconcile", "rita has 25 to 28 February compared at one cut", conf)
+        run = next(one["run"] for one in self.flights.closes() if one["period"] == CLOSED)
+        for user, role in SIGNERS:
+            with self.stage.step(f"{user} signs these numbers as final, as {role}") as say:
+                self.flights.sign_close(user, role, run["digest"], "as booked")
+                say(f"evidence {run['digest'][:12]}")
+
     def refused_cutover(self) -> None:
         """Too early: the preflight names every blocker and changes nothing."""
         done = self.run(
@@ -197,7 +210,7 @@ class Demo:
         with self.stage.step("cutover requested by rita: preflight"):
             self.airflow.until_task(run, "sign_offs", {"deferred", "running", "success"}, 120)
         digest = self.flights.newest_reconciliation()["digest"]
-        for user, role in (("ana", "data_owner"), ("carla", "consumer"), ("omar", "on_call")):
+        for user, role in SIGNERS:
             with self.stage.step(f"{user} signs as {role}") as say:
                 self.flights.sign(user, role, digest, "checked the report")
                 say(f"evidence {digest[:12]}")
@@ -273,7 +286,14 @@ def main() -> int:
         return 2
     demo = Demo(json.loads((Path(given.world) / "stack.json").read_text()), console)
     try:
-        for chapter in (demo.build, demo.observe, demo.switch_and_back, demo.live_on, demo.finish):
+        for chapter in (
+            demo.build,
+            demo.observe,
+            demo.close_february,
+            demo.switch_and_back,
+            demo.live_on,
+            demo.finish,
+        ):
             chapter()
         if given.result:
             given.result.write_text(json.dumps(asdict(demo.summary), indent=2))

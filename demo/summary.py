@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -25,6 +26,7 @@ class Summary:
     evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
     switches: list[dict[str, Any]] = field(default_factory=list)
     maintenance: list[dict[str, Any]] = field(default_factory=list)
+    closes: list[dict[str, Any]] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
 
     def night(self, name: str, found: dict[str, Any]) -> None:
@@ -36,6 +38,7 @@ class Summary:
         self.evidence = {found["digest"]: migration.evidence(found["digest"]) for _, found in self.nights}
         self.switches = migration.switches()
         self.maintenance = migration.maintenance()
+        self.closes = migration.closes()
         self.status = migration.status()
 
 
@@ -114,6 +117,12 @@ def _told(summary: Summary) -> list[str]:
             f"A consumer read serving.flights_daily {reader['reads']:,} times during canaries, switches and "
             f"rollback: [bold]{reader['failures']} failed[/bold], slowest {reader['slowest_ms']:.0f} ms."
         )
+    for one in summary.closes:
+        signed = ", ".join(sorted({user for users in one["closed"]["signed_by"].values() for user in users}))
+        lines.append(
+            f"{one['period']} is closed: signed by {signed}, and {len(one['restatements'])} of its values"
+            " moved since."
+        )
     before = sum(row["files_before"] for row in summary.maintenance)
     after = sum(row["files_after"] for row in summary.maintenance)
     if before:
@@ -122,7 +131,7 @@ def _told(summary: Summary) -> list[str]:
 
 
 def _where(summary: Summary, stack: dict[str, Any]) -> list[str]:
-    postgres = stack["postgres"]
+    postgres, report = stack["postgres"], summary.nights[-1][1]["report"]
     reader = f"postgresql://reader:{postgres['passwords']['reader']}@{postgres['host']}:{postgres['port']}"
     users = [f"             {name} / {password}" for name, password in stack["users"].items()]
     return [
@@ -130,7 +139,8 @@ def _where(summary: Summary, stack: dict[str, Any]) -> list[str]:
         f"Airflow      {stack['urls']['airflow']}  (the page Slipway is in the menu); users of the demo:",
         *users,
         f"Flink        {stack['urls']['flink']}",
-        f"report       {summary.nights[-1][1]['report']}",
+        f"report       {report}",
+        f"observation  {Path(report).with_name('observation.html')}  (all nights on one page)",
         f"tables       {reader}/warehouse  (consumers read the view serving.flights_daily)",
         "",
         "The stack is still up: `make status`, `make down`. `make demo` starts an empty world again.",
