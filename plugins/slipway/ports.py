@@ -647,8 +647,8 @@ class ClosedRows(Protocol):
 class Check:
     """One expectation and how it went. seen: what was found, in a few words.
 
-    kpi: whose rows it is about; empty for events and records. source: what asked for it. otherwise: what a night
-    is when it does not hold.
+    kpi: whose rows it is about; empty for events and records. source: what asked for it. otherwise: what a
+    night is when it does not hold.
     """
 
     suite: str
@@ -700,7 +700,7 @@ class Reports(Protocol):
         ...
 
     def write_observation(self, seen: Observation) -> str:
-        """Write the page of a migration's whole observation and return its path; it replaces the one before."""
+        """Write the page of a whole observation and return its path; it replaces the one before."""
         ...
 
 

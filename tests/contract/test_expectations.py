@@ -171,28 +171,28 @@ def test_each_fault_of_the_served_rows_fails_its_own_expectation(tmp_path: Path)
 def test_the_contracts_own_expectations_hold_or_fail_or_warn_each_for_itself(sides: TwoSides) -> None:
     between = "expect_column_values_to_be_between"
     sides.migration = own(
-        {"on": "silver", "expect": between, "with": {"column": "fare", "min_value": 0, "max_value": 100}},
-        {"on": "silver", "expect": between, "with": {"column": "fare", "max_value": 99}, "otherwise": "warn"},
+        {"of": "silver", "expect": between, "with": {"column": "fare", "min_value": 0, "max_value": 100}},
+        {"of": "silver", "expect": between, "with": {"column": "fare", "max_value": 99}, "otherwise": "warn"},
         {
-            "on": "silver",
+            "of": "silver",
             "expect": "expect_column_values_to_match_regex",
             "with": {"column": "zone", "regex": "[A-Z]$"},
         },
         {
-            "on": "silver",
+            "of": "silver",
             "expect": "expect_column_values_to_not_match_regex",
             "with": {"column": "zone", "regex": "^[a-z]"},
         },
         {
-            "on": "silver",
+            "of": "silver",
             "expect": "expect_column_mean_to_be_between",
             "with": {"column": "miles", "min_value": 1, "max_value": 2},
         },
-        {"on": "silver", "expect": "expect_table_row_count_to_be_between", "with": {"min_value": 3}},
-        {"on": "serving", "expect": between, "with": {"column": "mean_miles", "min_value": 1.5}},
-        {"on": "comparison", "expect": between, "with": {"column": "difference_trips", "max_value": 0}},
+        {"of": "silver", "expect": "expect_table_row_count_to_be_between", "with": {"min_value": 3}},
+        {"of": "serving", "expect": between, "with": {"column": "mean_miles", "min_value": 1.5}},
+        {"of": "comparison", "expect": between, "with": {"column": "difference_trips", "max_value": 0}},
         {
-            "on": "comparison",
+            "of": "comparison",
             "expect": "expect_column_pair_values_to_be_equal",
             "with": {"column_A": "batch_fares", "column_B": "stream_fares"},
         },
@@ -217,7 +217,7 @@ def test_the_contracts_own_expectations_hold_or_fail_or_warn_each_for_itself(sid
 
 def test_an_own_expectation_that_does_not_hold_fails(sides: TwoSides) -> None:
     wanted = {"column": "fare", "min_value": 101}
-    sides.migration = own({"on": "silver", "expect": "expect_column_values_to_be_between", "with": wanted})
+    sides.migration = own({"of": "silver", "expect": "expect_column_values_to_be_between", "with": wanted})
 
     found = checked(sides)
 
@@ -232,7 +232,7 @@ def test_own_expectations_that_can_not_run_are_failed_checks_beside_the_others(s
         ("expect_column_values_to_be_between", {"min_value": 0}, "wrong arguments"),
         ("expect_column_values_to_match_regex", {"column": "zone", "regex": "("}, "could not run"),
     ]
-    sides.migration = own(*({"on": "silver", "expect": e, "with": arguments} for e, arguments, _ in cases))
+    sides.migration = own(*({"of": "silver", "expect": e, "with": arguments} for e, arguments, _ in cases))
 
     found = checked(sides)
 
@@ -263,7 +263,7 @@ class _Loads(HTMLParser):
 
 def test_data_docs_load_nothing_from_anywhere_and_no_link_is_dead(sides: TwoSides) -> None:
     sides.accept(trip(7).but(kind="Z"))
-    broken = {"on": "silver", "expect": "expect_column_values_to_match_regex"}
+    broken = {"of": "silver", "expect": "expect_column_values_to_match_regex"}
     sides.migration = own({**broken, "with": {"column": "zone", "regex": "("}})
 
     folder = Path(checked(sides).docs).parent

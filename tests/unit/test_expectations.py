@@ -64,7 +64,7 @@ def test_only_rows_that_can_miss_the_begin_of_their_period_are_asked_about_it() 
 
 def test_own_expectations_come_with_what_the_contract_says_of_them() -> None:
     one = compiled(
-        {"on": "comparison", "expect": BETWEEN, "with": {"column": "difference_trips"}, "otherwise": "warn"}
+        {"of": "comparison", "expect": BETWEEN, "with": {"column": "difference_trips"}, "otherwise": "warn"}
     )
 
     assert [found for found in wanted(one) if found.source == "contract"] == [
@@ -88,30 +88,30 @@ PERSONAL = SCHEMA.replace('"doc": "Kafka key"', '"doc": "Kafka key", "pii": true
     ("own", "more", "path", "words"),
     [
         (
-            {"on": "silver", "with": {"column": "fair"}},
+            {"of": "silver", "with": {"column": "fair"}},
             {},
             "with",
             "silver has no column fair; it has trip_id",
         ),
         (
-            {"on": "serving", "with": {"column": "fare"}},
+            {"of": "serving", "with": {"column": "fare"}},
             {},
             "with",
             "serving has no column fare; it has day, zone",
         ),
         (
-            {"on": "comparison", "with": {"column": "trips"}},
+            {"of": "comparison", "with": {"column": "trips"}},
             {},
             "with",
             "batch_trips, recomputed_trips, stream_trips, difference_trips",
         ),
-        ({"on": "silver", "with": {"column_list": ("fare", "x")}}, {}, "with", "no column x"),
-        ({"on": "silver", "with": {"column_A": "fare", "column_B": "y"}}, {}, "with", "no column y"),
-        ({"on": "silver", "kpi": "trips_daily"}, {}, "kpi", "the events of all KPIs; leave kpi out"),
-        ({"on": "serving"}, {"kpis": TWO}, "0", "say whose rows: kpi is one of by_day, by_hour"),
-        ({"on": "serving", "kpi": "hourly"}, {}, "kpi", "there is no KPI hourly; choose from trips_daily"),
+        ({"of": "silver", "with": {"column_list": ("fare", "x")}}, {}, "with", "no column x"),
+        ({"of": "silver", "with": {"column_A": "fare", "column_B": "y"}}, {}, "with", "no column y"),
+        ({"of": "silver", "kpi": "trips_daily"}, {}, "kpi", "the events of all KPIs; leave kpi out"),
+        ({"of": "serving"}, {"kpis": TWO}, "0", "say whose rows: kpi is one of by_day, by_hour"),
+        ({"of": "serving", "kpi": "hourly"}, {}, "kpi", "there is no KPI hourly; choose from trips_daily"),
         (
-            {"on": "silver", "with": {"column": "rider"}},
+            {"of": "silver", "with": {"column": "rider"}},
             {"schema": PERSONAL},
             "with",
             "rider is personal (pii)",
@@ -131,12 +131,12 @@ def test_what_an_own_expectation_names_must_be_there_and_may_be_shown(
 @pytest.mark.parametrize(
     "own",
     [
-        {"on": "silver", "with": {"column": "seconds_before_closing"}},
-        {"on": "silver", "with": {"column": "cabs__weight"}},
-        {"on": "silver", "with": {"column": "arrived_at"}},
-        {"on": "serving", "with": {"column": "mean_miles"}},
-        {"on": "serving", "kpi": "trips_daily", "with": {"column": "day"}},
-        {"on": "silver", "with": {"min_value": 1}},
+        {"of": "silver", "with": {"column": "seconds_before_closing"}},
+        {"of": "silver", "with": {"column": "cabs__weight"}},
+        {"of": "silver", "with": {"column": "arrived_at"}},
+        {"of": "serving", "with": {"column": "mean_miles"}},
+        {"of": "serving", "kpi": "trips_daily", "with": {"column": "day"}},
+        {"of": "silver", "with": {"min_value": 1}},
     ],
 )
 def test_own_expectations_may_look_at_whatever_is_there(own: Mapping[str, Any]) -> None:

@@ -123,7 +123,7 @@ Kind = Annotated[
 class Expectation(Model):
     """One more check of data quality, by Great Expectations, beside those that follow from the contract."""
 
-    on: Annotated[
+    of: Annotated[
         Literal["silver", "comparison", "serving"],
         Field(
             description="What is looked at: accepted events, the compared rows, or the rows that are served"

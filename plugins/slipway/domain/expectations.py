@@ -63,21 +63,21 @@ def complaints(
     """Yield (path in the file, what is wrong) for the contract's own expectations."""
     for index, one in enumerate(contract.expectations):
         here: Path = ("expectations", index)
-        if one.on == SILVER and one.kpi is not None:
+        if one.of == SILVER and one.kpi is not None:
             yield (*here, "kpi"), "silver holds the events of all KPIs; leave kpi out"
             continue
-        if one.on != SILVER and one.kpi is None and len(kpis) > 1:
+        if one.of != SILVER and one.kpi is None and len(kpis) > 1:
             yield here, f"say whose rows: kpi is one of {', '.join(kpis)}"
             continue
         if one.kpi is not None and one.kpi not in kpis:
             yield (*here, "kpi"), f"there is no KPI {one.kpi}; choose from {', '.join(kpis)}"
             continue
-        known = _known(contract, schema, one.on, kpis.get(_kpi(one, kpis)))
+        known = _known(contract, schema, one.of, kpis.get(_kpi(one, kpis)))
         for column in columns_of_arguments(one.arguments):
             if column not in known:
                 yield (
                     (*here, "with"),
-                    f"{one.on} has no column {column}; it has {', '.join(known)}",
+                    f"{one.of} has no column {column}; it has {', '.join(known)}",
                 )
             elif known[column]:
                 yield (
@@ -91,13 +91,13 @@ def wanted(migration: Migration) -> tuple[Wanted, ...]:
     """Return every expectation of a migration, those that follow from its contract first."""
     own = (
         Wanted(
-            suite=one.on,
+            suite=one.of,
             expect=one.expect,
             arguments={name: _plain(value) for name, value in one.arguments.items()},
             kpi=_kpi(one, migration.kpis),
             source="contract",
             otherwise=one.otherwise,
-            cells=one.on == COMPARISON,
+            cells=one.of == COMPARISON,
         )
         for one in migration.contract.expectations
     )
@@ -212,7 +212,7 @@ def _known(contract: Contract, schema: EventSchema, on: str, kpi: CompiledKpi | 
 
 
 def _kpi(one: Expectation, kpis: Mapping[str, CompiledKpi]) -> str:
-    return "" if one.on == SILVER else one.kpi or next(iter(kpis))
+    return "" if one.of == SILVER else one.kpi or next(iter(kpis))
 
 
 def _plain(value: Any) -> Any:

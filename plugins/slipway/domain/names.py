@@ -74,7 +74,7 @@ def fold_events(migration: str) -> str:
 
 
 def fold_writer(migration: str, job_id: str) -> str:
-    """Return the warehouse role under which a reconciliation's fold is written: its last part is hexadecimal."""
+    """Return the warehouse role under which a fold is written; its last part is hexadecimal."""
     return f"side_{migration}_fold_{job_id[:6]}"
 
 

@@ -85,7 +85,7 @@ def validate(migration: Migration) -> Iterator[str]:
     import great_expectations as gx
 
     for index, one in enumerate(migration.contract.expectations):
-        own = Wanted(one.on, one.expect, {k: _listed(v) for k, v in one.arguments.items()})
+        own = Wanted(one.of, one.expect, {k: _listed(v) for k, v in one.arguments.items()})
         made = _made(gx, own)
         if isinstance(made, str):
             yield f"{migration.name}: expectations.{index}: {made}"
