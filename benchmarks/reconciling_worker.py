@@ -158,7 +158,10 @@ def main() -> None:
     last = sides.size.last
     first = last - timedelta(days=compared - 1)
     spent = Spent()
+    found: dict[str, Any] = {}
     match measurement:
+        case "make" | "make_without_bronze":
+            sides.make(with_bronze=measurement == "make")
         case "floor":
             found = floor(sides, first, last, spent)
         case "floor_of_events":
