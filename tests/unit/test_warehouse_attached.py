@@ -37,6 +37,9 @@ class Session:
                 raise error
         return self
 
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return []
+
 
 @pytest.fixture
 def postgres(monkeypatch: pytest.MonkeyPatch) -> PostgresWarehouse:
