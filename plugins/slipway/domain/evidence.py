@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NewType
 
+from slipway.domain.exact import plain
 from slipway.domain.gaps import Run
 
 Digest = NewType("Digest", str)
@@ -111,7 +112,7 @@ def _plain(value: object) -> object:
         case timedelta():
             return value.total_seconds()
         case Decimal():
-            return format(value.normalize(), "f")
+            return plain(value)
         case _:
             raise TypeError(f"no canonical form for {type(value).__name__}")
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from slipway.domain.evidence import Cause, Digest, canonical
+from slipway.domain.exact import plain
 from slipway.domain.periods import Period
 
 Value = int | Decimal | None
@@ -172,9 +173,7 @@ def text(value: Value) -> str | None:
     """Return a value as it is written down: without exponent or trailing zeros."""
     if value is None:
         return None
-    return (
-        format(value.normalize() if value else Decimal(0), "f") if isinstance(value, Decimal) else str(value)
-    )
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 def told(

@@ -10,6 +10,7 @@ from typing import Any
 
 from slipway.domain.accounting import ComparedKpi
 from slipway.domain.evidence import Digest, Verdict
+from slipway.domain.exact import plain
 
 SIDES = ("batch", "stream")
 """The sides that readers get values from, now or after a switch."""
@@ -82,6 +83,6 @@ def _text(value: int | Decimal | str | None) -> str:
         case None:
             return "nothing"
         case Decimal():
-            return format(value.normalize(), "f")
+            return plain(value)
         case _:
             return str(value)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from slipway.domain.evidence import STREAM_FAULTS, Cause, Digest
+from slipway.domain.exact import EXACT
 
 DECIDES = "data_owner"
 """The only role whose word is a waiver."""
@@ -84,7 +85,8 @@ class Used:
         """Gross as a share of batch, to six places; None where batch is nothing."""
         if not self.batch:
             return None
-        return (Decimal(self.gross) / Decimal(self.batch)).quantize(Decimal("0.000001"))
+        share = EXACT.divide(Decimal(self.gross), Decimal(self.batch))
+        return share.quantize(Decimal("0.000001"), context=EXACT)
 
 
 def document_of(waiver: Waiver, used: Sequence[Used]) -> dict[str, Any]:

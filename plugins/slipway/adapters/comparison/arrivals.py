@@ -20,6 +20,7 @@ from slipway.adapters.comparison.templates import (
 from slipway.domain.accounting import LatenessClass, Loss, Number, lateness_bounds
 from slipway.domain.closing import midnight_sql
 from slipway.domain.contract import Migration
+from slipway.domain.exact import scaled
 from slipway.domain.lateness import EVENTS, SHOWN, Advice, Arrivals, Rung, bounds_of, rung, watched
 from slipway.domain.measures import CompiledKpi
 from slipway.domain.rendering import quoted
@@ -177,4 +178,4 @@ def _arrivals(
 
 def _number(part: MeasurePart, value: int | Decimal) -> Number:
     whole = int(value)
-    return Decimal(whole).scaleb(-part.places) if part.places else whole
+    return scaled(whole, part.places) if part.places else whole

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -17,6 +16,7 @@ from slipway.adapters.comparison.warehouse import Warehouse
 from slipway.domain import names
 from slipway.domain.closing import opening_day
 from slipway.domain.contract import Migration
+from slipway.domain.exact import scaled
 from slipway.domain.instants import local_text
 from slipway.domain.masking import Masking
 from slipway.domain.measures import CompiledKpi
@@ -186,4 +186,4 @@ def _same_grain(kpi: CompiledKpi, kept: KeptRows) -> bool:
 def _number(part: MeasurePart, value: int | None) -> Value:
     if value is None or part.places == 0:
         return None if value is None else int(value)
-    return Decimal(int(value)).scaleb(-part.places)
+    return scaled(int(value), part.places)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from slipway.domain.accounting import (
 from slipway.domain.closing import opening_day
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cause, Digest
+from slipway.domain.exact import scaled
 from slipway.domain.instants import local_text
 from slipway.domain.measures import CompiledKpi
 from slipway.domain.rendering import quoted, text_literal
@@ -257,4 +257,4 @@ class KpiComparison:
         places = self._sql.measures[index].places
         if value is None or places == 0:
             return value
-        return Decimal(value).scaleb(-places)
+        return scaled(value, places)
