@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,6 +20,7 @@ from tests.fakes.night import ANA, NightWorld
 from tests.fakes.two_sides import FIRST, Trip, TwoSides, migration
 
 NOON = datetime(2026, 3, 1, 17, tzinfo=UTC)
+MONDAY = date(2026, 2, 23)
 
 
 def trip(n: int, day: int = 0) -> Trip:
@@ -205,6 +206,50 @@ def test_another_revision_compares_all_events_anew(night: NightWorld) -> None:
     assert row_by_row(night.sides.migration, frozen, prior, night.world()) == tuple(
         FIRST + timedelta(days=n) for n in range(3)
     )
+
+
+def test_a_difference_that_showed_and_cancels_by_now_does_not_go_unseen(night: NightWorld) -> None:
+    night.sides.batch.append(trip(0).but(trip_id="x"))
+    first = reconciled(night)
+    next_night(night)
+    night.sides.batch.remove(trip(0))
+
+    second = document_of(night, reconciled(night))
+    next_night(night)
+    third = document_of(night, reconciled(night))
+
+    assert (first.verdict, document_of(night, first)["hidden"]) == (Verdict.FAIL, [])
+    for document in (second, third):
+        assert document["kpis"]["trips_daily"]["differing"] == 0
+        assert [(one["kind"], one["day"]) for one in document["hidden"]] == [
+            ("batch_only", "2026-03-01"),
+            ("stream_only", "2026-03-01"),
+        ]
+        assert document["verdict"] == "FAIL"
+
+
+def test_all_days_of_a_row_that_differed_are_compared_row_by_row_again(night: NightWorld) -> None:
+    night.sides.migration = strict(migration(kpis={"trips_weekly": "week(started)"}, begins=MONDAY))
+    night.sides.batch.append(trip(0).but(trip_id="x"))
+    prior = document_of(night, reconciled(night))
+    next_night(night)
+    night.sides.batch.remove(trip(0))
+
+    document = document_of(night, reconciled(night))
+
+    assert prior["hidden"] == []
+    assert document["kpis"]["trips_weekly"]["differing"] == 0
+    assert {one["kind"] for one in document["hidden"]} == {"batch_only", "stream_only"}
+
+
+def test_the_evidence_before_is_that_of_the_latest_instant(night: NightWorld) -> None:
+    next_night(night)
+    later = reconciled(night)
+    night.as_of -= timedelta(days=1)
+    reconciled(night)
+    night.as_of += timedelta(days=2)
+
+    assert document_of(night, reconciled(night))["before"] == later.digest
 
 
 def test_days_that_were_amended_since_are_compared_row_by_row_again(night: NightWorld) -> None:
