@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -260,6 +261,26 @@ def test_a_rebuilt_baseline_is_told_with_the_causes_of_that_night(nights: Nights
     assert {row["cause"] for row in rows} == {"baseline"}
     [counted] = [row for row in rows if row["measure"] == "trips"]
     assert counted["reason"].endswith("in dbt run dbt-2; there it differs from the stream by not in batch")
+
+
+@pytest.mark.parametrize("blind", [{"batch_ok": False}, {"end_offset": 99}], ids=["being built", "cut"])
+def test_a_night_that_could_not_look_does_not_use_up_a_baseline(
+    nights: Nights, blind: Mapping[str, Any]
+) -> None:
+    """The night after it has seen the baseline first, and must not say that nobody built one."""
+    nights.signed()
+    nights.sides.batch = [one for one in nights.sides.batch if one.trip_id != "t1"]
+    nights.night.dbt_run = "dbt-2"
+    before = {name: getattr(nights.night, name) for name in blind}
+    for name, value in blind.items():
+        setattr(nights.night, name, value)
+    found, document = nights.reconcile()
+    assert (found.verdict, document["restatements"]) == (Verdict.INCONCLUSIVE, [])
+    for name, value in before.items():
+        setattr(nights.night, name, value)
+
+    assert {row["cause"] for row in nights.reconcile()[1]["restatements"]} == {"baseline"}
+    assert nights.ledger.incidents("trips") == []
 
 
 def test_nothing_is_looked_at_while_a_baseline_is_being_built(nights: Nights) -> None:

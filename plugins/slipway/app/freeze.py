@@ -24,6 +24,8 @@ from slipway.ports import LakeFiles, World
 
 LOOK_AGAIN_SECONDS = 1.0
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+NOTHING_LOADED = _BEGINNING
+"""What a cut says that the batch side has loaded while it has no finished baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ def _take(
     lacking = Missing(counted.absent, counted.unaccounted)
     run = world.facts.batch_run(migration.name)
     progress = _progress(migration, target, counted, world)
-    batch_through = min(run.loaded_through, target.as_of) if run and run.ok else _BEGINNING
+    batch_through = min(run.loaded_through, target.as_of) if run and run.ok else NOTHING_LOADED
     seen_through = migration.closed_through(progress)
     closed_through = migration.closed_through(min(progress, batch_through))
     parity = migration.contract.parity

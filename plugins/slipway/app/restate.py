@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from slipway.app.freeze import Frozen
+from slipway.app.freeze import NOTHING_LOADED, Frozen
 from slipway.domain.accounting import Compared, ComparedKpi
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Digest, Verdict, canonical
@@ -28,6 +28,9 @@ from slipway.domain.restatements import (
 )
 from slipway.errors import Permanent
 from slipway.ports import World
+
+_LOOKED_THROUGH = 200
+"""Reconciliations in which to look for the newest that saw the batch rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +161,11 @@ def _kept(kpi: Mapping[str, Any]) -> KeptRows:
 def _circumstances(
     migration: Migration, frozen: Frozen, compared: Compared | None, world: World
 ) -> Circumstances:
-    before = max(
-        [*world.ledger.reconciliations(migration.name, 1), *world.ledger.close_runs(migration.name, 1)],
-        key=lambda one: one.id,
-        default=None,
-    )
     cut = frozen.cut
     return Circumstances(
         revision=cut.revision,
         dbt_run=cut.dbt_run,
-        rebuilt=before is None or before.dbt_run != cut.dbt_run,
+        rebuilt=_seen_last(migration, world) != cut.dbt_run,
         amendments=[
             AmendmentSeen(one.id, one.days, one.by, one.reason)
             for one in world.ledger.amendments(migration.name, cut.revision)
@@ -177,6 +175,24 @@ def _circumstances(
             name: _walk(migration, name, kpi) for name, kpi in (compared.kpis if compared else {}).items()
         },
     )
+
+
+def _seen_last(migration: Migration, world: World) -> str | None:
+    """Return the dbt run whose rows were last looked at; None when that is not known.
+
+    Nights that had no whole cut or no finished baseline looked at nothing, though they name its run.
+    """
+    runs = [
+        *world.ledger.reconciliations(migration.name, _LOOKED_THROUGH),
+        *world.ledger.close_runs(migration.name, _LOOKED_THROUGH),
+    ]
+    for run in sorted(runs, key=lambda one: one.id, reverse=True):
+        document = world.ledger.evidence(run.digest)
+        if document is None or document["cut"]["missing"]:
+            continue
+        if datetime.fromisoformat(document["cut"]["batch_through"]) > NOTHING_LOADED:
+            return run.dbt_run
+    return None
 
 
 def _walk(migration: Migration, name: str, kpi: ComparedKpi) -> Walk:
