@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from slipway.cli import main
 from slipway.domain.evidence import Digest
 from slipway.domain.observation import latest
 from slipway.domain.states import State
+from slipway.ports import SwitchRow
+from tests.fakes.control import ANA
 from tests.fakes.observing import FIRST, KPI, Observed, quarter
 
 LATE = {(KPI, "departed", 4): [("late", 37)]}
@@ -56,6 +58,36 @@ def test_it_is_go_when_every_role_has_signed(seen: Observed) -> None:
 @pytest.mark.parametrize("state", [State.CONTRACTED, State.PROVISIONED])
 def test_a_migration_that_nothing_stops_yet_is_no_go_all_the_same(seen: Observed, state: State) -> None:
     assert observation.verdict_of(state, ()) == (False, "No go yet")
+
+
+def test_after_the_switch_it_names_the_words_that_moved_readers_and_the_journal(seen: Observed) -> None:
+    digest = seen.night(8)
+    for role in ("data_owner", "consumer", "on_call"):
+        seen.control.sign(role)
+    moved = switch(1, "switch", digest)
+    seen.world.ledger.mirror_switches([moved])
+    for state in (State.SWITCHED, State.COMPLETED):
+        seen.world.ledger.advance("flights", state, ANA, "a night after the switch passed")
+    seen.night(9)  # newer evidence, which nobody has to sign
+
+    found = text(seen)
+
+    assert f"Readers were moved on evidence {digest[:12]} ; these are the words on it." in found
+    assert found.count("approved") == 3 and "0 of 1 signed" not in found
+    assert f"readers switched to the stream by rita, {KPI}: five days agree" in found
+
+    seen.world.ledger.mirror_switches([switch(2, "rollback", None)])
+    seen.world.ledger.advance("flights", State.ROLLED_BACK, ANA, "rehearsal")
+    assert "Readers were moved on evidence" not in text(seen)
+    assert looked(seen).moved_by == ()
+
+
+def switch(row: int, action: str, digest: Digest | None) -> SwitchRow:
+    routes: dict[str, object] = {"source": "batch", "revision": 1, "canary": {}}
+    at = datetime(2013, 3, 3, 12, row, tzinfo=UTC)
+    return SwitchRow(
+        row, "flights", KPI, row, action, routes, routes, digest, "rita", "five days agree", "", at
+    )
 
 
 def test_a_migration_without_a_night_has_a_page(seen: Observed) -> None:

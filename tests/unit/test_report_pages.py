@@ -271,7 +271,7 @@ def test_who_accepted_what_and_how_much_of_it_is_used() -> None:
 
     assert told.badge == "PASS with 1 waiver \u00b7 12 closed days agree"
     assert "3 values waived, accepted by ana" in told.sentence
-    assert "2.97 % of 5 %" in text and "not used of 5 %" in text
+    assert "2.97 % of 5 %" in text and "nothing of 5 %" in text
     assert "The Newark feed was down" in text
     assert "origin EWR; carrier UA, unknown" in text
     assert f"waived: late in {KPI}, 27 Feb, at most 5 %, by ana" in summary(document)
@@ -324,7 +324,7 @@ def test_what_changed_since_the_evidence_before_is_listed() -> None:
     told = words(page(now, before_document=before))
 
     assert "27 Feb departed stream" in told and "equal differs" in told
-    assert "are what they were: same sums, same judgement" in words(page(now, before_document=now))
+    assert "nothing changed there: same sums, same judgement" in words(page(now, before_document=now))
     other = {**before, "parity_digest": "0" * 64}
     assert "since the evidence before" not in words(page(now, before_document=other))
 
@@ -409,3 +409,35 @@ def test_older_evidence_has_a_page_too() -> None:
     ]
 
     assert "Not ready" in page(document)
+
+
+def test_the_tiles_speak_of_closed_days_and_say_a_single_day_once() -> None:
+    found = night(days=3, open_days=1, segments=4)
+    first = found["days"]["closed"][0]
+    found["window"] |= {"days": 1, "needed": 5, "complete": False, "first": first, "through": first}
+
+    text = words(page(found))
+
+    kpi = found["kpis"][KPI]
+    judged = sum(max(m["cells"] for m in d["measures"].values()) for d in kpi["days"] if not d["open"])
+    assert f"2 of 2 {judged} cells compared" in text
+    assert f"{kpi['cells'] - judged} of them on days still open" in text
+    assert "not complete; 18 Feb" in text and "18 Feb to 18 Feb" not in text
+
+
+def test_differences_of_open_days_are_not_counted_against_days_that_agree() -> None:
+    found = night(days=4)
+    kpi = found["kpis"][KPI]
+    kpi["differing"] = 7
+    kpi["differences"] = [{**d, "day": "2013-02-21"} for d in night(faults=LATE)["kpis"][KPI]["differences"]]
+
+    assert "7 cells differ on days still open, remainder 0" in words(page(found))
+
+
+def test_late_records_that_were_let_in_are_told_as_counted() -> None:
+    amendment = {"days": ["2013-02-27"], "rows": 26, "by": "ana", "reason": "outage", "state": "applied"}
+    found = night()
+    found["cut"] = {**found["cut"], "amendments": [1]}
+
+    assert "26 of them amended, so counted in the KPIs" in words(page(found, amendments=[amendment]))
+    assert "of them amended" not in words(page(found, amendments=[{**amendment, "state": "open"}]))

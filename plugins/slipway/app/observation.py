@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
+from typing import Any
 
 from slipway.app.status import status
 from slipway.domain.contract import Migration
@@ -17,7 +18,8 @@ from slipway.domain.observation import (
     verdict_of,
 )
 from slipway.domain.plurals import counted
-from slipway.ports import Reconciliation, World
+from slipway.domain.states import State
+from slipway.ports import Reconciliation, SignOff, World
 
 NIGHTS = 90
 """Nights that the page looks back on: a quarter, and a bound on what has to be read."""
@@ -38,6 +40,12 @@ def observation(migration: Migration, world: World) -> Observation:
     now = status(migration, world)
     deeds = tuple(sorted(_deeds(migration, rows, world), key=lambda deed: deed.at))
     go, title = verdict_of(now.state, now.blocked_by)
+    journal = world.ledger.switches(migration.name)
+    moved = next((str(row.evidence) for row in reversed(journal) if row.action == "switch"), "")
+    if now.state not in (State.SWITCHED, State.COMPLETED):
+        moved = ""  # rolled back since: the next switch needs words of its own
+    words = tuple(_word(word) for word in world.ledger.sign_offs(migration.name))
+    revisions = sorted({row.revision for row in rows})
     return Observation(
         migration=migration.name,
         description=migration.contract.description,
@@ -55,17 +63,7 @@ def observation(migration: Migration, world: World) -> Observation:
         signed=now.signed,
         owners={role: tuple(people) for role, people in migration.contract.owners.items()},
         needed=dict(migration.contract.gates.sign_offs),
-        words=tuple(
-            {
-                "role": word.role,
-                "user": word.user,
-                "decision": word.decision,
-                "evidence": word.evidence,
-                "comment": word.comment,
-                "at": word.at,
-            }
-            for word in world.ledger.sign_offs(migration.name)
-        ),
+        words=words,
         deeds=deeds,
         closes=tuple(
             {
@@ -79,7 +77,44 @@ def observation(migration: Migration, world: World) -> Observation:
             for close in world.ledger.closes(migration.name)
         ),
         changed=len(counting) < len(nights),
+        switches=tuple(
+            Deed(_MOVES.get(row.action, row.action), row.by, row.at, f"{row.kpi}: {row.reason}")
+            for row in journal
+        ),
+        amended=sum(
+            one.rows
+            for one in world.ledger.amendments(migration.name, max(revisions, default=1))
+            if one.state == "applied"
+        ),
+        moved=moved,
+        moved_by=_approvals(words, moved),
     )
+
+
+_MOVES = {
+    "canary": "canary begun",
+    "switch": "readers switched to the stream",
+    "rollback": "readers taken back to batch",
+    "restore": "canary ended",
+}
+"""What a line of the switch journal did, for people."""
+
+
+def _word(word: SignOff) -> Mapping[str, Any]:
+    return {
+        "role": word.role,
+        "user": word.user,
+        "decision": word.decision,
+        "evidence": word.evidence,
+        "comment": word.comment,
+        "at": word.at,
+    }
+
+
+def _approvals(words: Sequence[Mapping[str, Any]], digest: str) -> tuple[Mapping[str, Any], ...]:
+    """Return the approvals of one piece of evidence that were not taken back."""
+    last = {(word["role"], word["user"]): word for word in words if word["evidence"] == digest}
+    return tuple(word for word in last.values() if word["decision"] == "approve")
 
 
 def _seen(row: Reconciliation, world: World) -> NightSeen:

@@ -40,9 +40,12 @@ def _status(given: argparse.Namespace) -> int:
 
 
 def _history(given: argparse.Namespace) -> int:
-    rows = bootstrap.world().serving.journal(given.migration)
+    migration = bootstrap.migration(given.migration)
+    rows = bootstrap.world().serving.journal(migration.name)
     if given.json:
         print_json([asdict(row) for row in rows])
+    elif not rows:
+        print(f"readers of {migration.name} were never moved: they have batch")
     else:
         print_table(
             ("at", "KPI", "epoch", "action", "by", "reason"),

@@ -45,7 +45,7 @@ STEPS: Mapping[Cause, str] = {
     Cause.REJECTED: "mend the records from the dead-letter topic, send them again, then amend {days}",
     Cause.LOST_IN_STREAM: "replay the revision: its tables lack records that bronze has",
     Cause.NOT_ARRIVED: "ask the producer where they are; once they arrive, a data owner can amend {days}",
-    Cause.AFTER_BATCH_CUT: "nothing: the next baseline has them",
+    Cause.AFTER_BATCH_CUT: "nothing, for the next baseline has them",
     Cause.NOT_IN_BATCH: "find out why the batch never loaded these ids",
     Cause.DUPLICATE_IN_STREAM: "replay the revision: its tables hold records twice",
     Cause.ENGINE: "look who else writes to the serving table (a job, a hand), then replay the revision",

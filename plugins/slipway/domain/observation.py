@@ -89,7 +89,9 @@ class Observation:
     document: the newest evidence. older: whether the ledger has nights from before the first one here.
     signed: users by role whose word counts now; owners: who may say it; needed: how many have to.
     closes: (period, digest, who by role, when) of periods that were signed as closed. changed: whether some
-    nights were about another meaning of the KPIs; they count for nothing any more.
+    nights were about another meaning of the KPIs; they count for nothing any more. switches: what the journal
+    says. amended: late rows let in. moved: the evidence on which readers were given the stream, empty
+    while they have batch; moved_by: the approvals of it.
     """
 
     migration: str
@@ -112,6 +114,10 @@ class Observation:
     deeds: tuple[Deed, ...] = ()
     closes: tuple[Mapping[str, Any], ...] = ()
     changed: bool = field(default=False)
+    switches: tuple[Deed, ...] = ()
+    amended: int = 0
+    moved: str = ""
+    moved_by: tuple[Mapping[str, Any], ...] = ()
 
 
 def days_seen(document: Mapping[str, Any]) -> tuple[DaySeen, ...]:

@@ -257,7 +257,7 @@ def next_step(migration: str, state: State, blocked_by: Sequence[Blocker]) -> st
         State.ARMED: f"Trigger {migration}.cutover",
         State.CANARY: f"Let {migration}.cutover finish, or trigger {migration}.rollback",
         State.SWITCHED: "Wait for the first reconciliation after the switch",
-        State.COMPLETED: "Nothing: the batch side may be retired by a person",
+        State.COMPLETED: "None is needed; a person may retire the batch side",
         State.FALLBACK: f"Mend the stream, then trigger {migration}.reconcile",
         State.HELD: "Somebody has to look: settle what is named, then resume on the page Slipway",
         State.ROLLED_BACK: f"Find out why, then trigger {migration}.reconcile",

@@ -84,7 +84,7 @@ def _waiver(one: Mapping[str, Any]) -> dict[str, Any]:
         "cells": "; ".join(f"{column} {_values(values)}" for column, values in segments.items())
         or "all cells",
         "bound": percent(bound),
-        "used": percent(worst) if used else "not used",
+        "used": percent(worst) if used else "nothing",
         "filled": float(min(worst / bound, Decimal(1))) * 100 if bound else 0.0,
         "beyond": worst > bound,
         "expires": str(one["expires_at"])[:10] if one.get("expires_at") else "never",

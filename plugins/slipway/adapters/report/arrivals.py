@@ -92,9 +92,10 @@ def curves(
     if target:
         y = place(0, target)[1]
         parts.append(svg.line("aim", left, y, right, y))
-        parts.append(svg.text(right, y - 4, f"target {percent(target)}", "ax", "end"))
     parts += [drawn(line, "cu") for line in lines[1:]]
     parts.append(drawn(worst, "cw"))
+    if target:  # words last, so that no line runs through them
+        parts.append(svg.text(left, place(0, target)[1] - 4, f"target {percent(target)}", "ax over", "start"))
     every = max(1, -(-len(bounds) // 8))
     for n, bound in enumerate(bounds):
         if bound in worst.shares:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from slipway.adapters.report import agreements
 from slipway.adapters.report.heat_map import WORDS, grid, square
-from slipway.adapters.report.view import records
+from slipway.adapters.report.records import records
 from slipway.domain.figures import full_day, grouped, long_day, short_day
 from slipway.domain.narrative import agree
 from slipway.domain.observation import DaySeen, NightSeen, Observation, latest, what_is_missing, window_told
@@ -57,7 +57,7 @@ def observation_page(seen: Observation) -> dict[str, Any]:
             for one in seen.failures
         ],
         "several": len({kpi for kpi, _ in days}) > 1,
-        "records": records(document) if document else None,
+        "records": records(document, seen.amended) if document else None,
         "waivers": agreements.waivers(document) if document else [],
         "restated": agreements.restatements(document) if document else {"rows": []},
         "roles": _roles(seen, newest),
@@ -78,8 +78,9 @@ def observation_page(seen: Observation) -> dict[str, Any]:
                 "what": f"{deed.kind} by {deed.by}, {deed.what}",
                 "days": agreements.runs([day.isoformat() for day in deed.days]),
             }
-            for deed in reversed(seen.deeds)
+            for deed in sorted((*seen.deeds, *seen.switches), key=lambda deed: deed.at, reverse=True)
         ],
+        "moved": seen.moved,
     }
 
 
@@ -98,6 +99,7 @@ def _tiles(
     whole = {day.day for day in judged} - {day.day for day in judged if day.kind == "fail"}
     still = sum(1 for one in seen.failures if not one.resolved)
     total = len({day.day for day in judged})
+    several = len({day.kpi for day in judged}) > 1
     needed = seen.document["window"]["needed"] if seen.document else 0
     run = newest.window_days if newest else 0
     return [
@@ -105,7 +107,9 @@ def _tiles(
         _tile(
             "Days that agree",
             f"{len(whole)} of {total}" if judged else "none yet",
-            f"{grouped(len(agreed))} of {grouped(len(judged))} KPI days",
+            f"{grouped(len(agreed))} of {grouped(len(judged))} KPI days"
+            if several
+            else "of those that closed",
             "bad" if len(whole) < total else "",
         ),
         _tile(
@@ -209,7 +213,17 @@ def _kind(kind: str) -> str:
 
 
 def _roles(seen: Observation, newest: NightSeen | None) -> list[dict[str, str]]:
-    """Return who answers for it, what they said on the newest evidence, and what is still lacking."""
+    """Return who answers for it, what they said on the evidence in question, and what is still lacking."""
+    if seen.moved:
+        return [
+            {
+                "role": role.replace("_", " "),
+                "who": ", ".join(seen.owners.get(role, ())),
+                "state": "approved" if any(word["role"] == role for word in seen.moved_by) else "not asked",
+                "words": "; ".join(_said(word) for word in seen.moved_by if word["role"] == role),
+            }
+            for role in seen.needed
+        ]
     rows = []
     for role, needed in seen.needed.items():
         signed = seen.signed.get(role, ())
@@ -226,14 +240,14 @@ def _roles(seen: Observation, newest: NightSeen | None) -> list[dict[str, str]]:
                 "role": role.replace("_", " "),
                 "who": ", ".join(seen.owners.get(role, ())),
                 "state": state,
-                "words": "; ".join(
-                    f"{word['user']}: {word['decision']}"
-                    + (f", {word['comment']}" if word["comment"] else "")
-                    for word in words
-                ),
+                "words": "; ".join(_said(word) for word in words),
             }
         )
     return rows
+
+
+def _said(word: Mapping[str, Any]) -> str:
+    return f"{word['user']}: {word['decision']}" + (f", {word['comment']}" if word["comment"] else "")
 
 
 def _when(instant: datetime, zone: ZoneInfo) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +13,12 @@ from slipway.adapters.report.explained import explained
 from slipway.adapters.report.glossary import MEANINGS
 from slipway.adapters.report.heat_map import WORDS, heat_map, square_of, tolerance_of
 from slipway.adapters.report.lateness import lateness
+from slipway.adapters.report.records import amended, records
 from slipway.adapters.report.values import Values
-from slipway.domain.figures import full_day, grouped, listed, short_day
+from slipway.domain.figures import grouped, listed, short_day
 from slipway.domain.narrative import (
     Headline,
+    agree,
     failing_days,
     headline,
     period_of,
@@ -65,7 +68,7 @@ def page(document: Document, digest: str, context: Mapping[str, Any]) -> dict[st
         "restated": agreements.restatements(document),
         "changed": agreements.changed(document, context.get("before_document")),
         "lateness": lateness(document),
-        "records": records(document),
+        "records": records(document, amended(context)),
         "checks": _checks(document),
         "signatures": _signatures(document, digest, context),
         "cut": cut.rows(document, context),
@@ -115,27 +118,21 @@ def _tile(label: str, value: str, note: str, tone: str = "") -> dict[str, str]:
 
 def _tiles(document: Document, failing: Sequence[str]) -> list[dict[str, str]]:
     closed, window, balance = document["days"]["closed"], document["window"], document["balance"]
-    cells = sum(kpi.get("cells", 0) for kpi in document["kpis"].values())
+    cells = sum(closed_cells(kpi) for kpi in document["kpis"].values())
     agreed = f"{len(closed) - len(failing)} of {len(closed)}" if closed else "none closed"
     tiles = [_tile("Days agreed", agreed, f"{grouped(cells)} cells compared", "bad" if failing else "")]
     if document.get("period"):
-        period = document["period"]
-        tiles.append(
-            _tile("Period", period["name"], f"{short_day(period['first'])} to {full_day(period['last'])}")
-        )
+        tiles.append(_tile("Period", period_of(document), f"{counted(len(closed), 'closed day')}"))
     else:
-        span = (
-            f"{short_day(window['first'])} to {short_day(window['through'])}" if window["first"] else "none"
-        )
         observed = f"{window['days']} of {window['needed']} days"
         if window["days"] >= window["needed"]:
             observed = counted(window["days"], "day")
         state = "complete" if window["complete"] else "not complete"
-        tiles.append(_tile("Observation", observed, f"{state}; {span}"))
+        tiles.append(_tile("Observation", observed, "; ".join([state, *_span(window)])))
     broken = sum(kpi.get("broken", 0) for kpi in document["kpis"].values())
     differing = sum(kpi.get("differing", 0) for kpi in document["kpis"].values())
     explained_share = f"all but {grouped(broken)}" if broken else "100 %" if differing else "none to explain"
-    note = "the walk does not close" if broken else f"{counted(differing, 'difference')}, remainder 0"
+    note = "the walk does not close" if broken else _differing(document, differing)
     tiles.append(_tile("Differences explained", explained_share, note, "bad" if broken else ""))
     lost = balance.get("unaccounted", 0) + sum(balance.get("absent", {}).values())
     sinks = sum(balance.get(key, 0) for key in ("silver", "late", "rejected", "duplicates"))
@@ -143,6 +140,32 @@ def _tiles(document: Document, failing: Sequence[str]) -> list[dict[str, str]]:
     note = f"{grouped(lost)} missing, {grouped(doubled)} doubled"
     tiles.append(_tile("Records accounted", grouped(sinks), note, "bad" if lost or doubled else ""))
     return tiles
+
+
+def closed_cells(kpi: Mapping[str, Any]) -> int:
+    """Return how many cells of closed days were compared: those that a verdict speaks of."""
+    return sum(
+        max((seen["cells"] for seen in day["measures"].values()), default=0)
+        for day in kpi["days"]
+        if not day["open"]
+    )
+
+
+def _span(window: Mapping[str, Any]) -> list[str]:
+    """Return from which day to which a window reaches; nothing of an empty one, one day of a single one."""
+    if not window["first"]:
+        return []
+    ends = dict.fromkeys(short_day(window[end]) for end in ("first", "through"))
+    return [" to ".join(ends)]
+
+
+def _differing(document: Document, differing: int) -> str:
+    """Return how many cells differ, and whether they are of days that nobody judges yet."""
+    told = f"{counted(differing, 'cell')} {agree(differing)}" if differing else "no cell differs"
+    closed = set(document["days"]["closed"])
+    listed_days = {one["day"] for kpi in document["kpis"].values() for one in kpi.get("differences", ())}
+    early = " on days still open" if listed_days and not listed_days & closed else ""
+    return f"{told}{early}, remainder 0"
 
 
 def _kpi(name: str, kpi: Mapping[str, Any], document: Document, linked: Collection[str]) -> dict[str, Any]:
@@ -161,6 +184,7 @@ def _kpi(name: str, kpi: Mapping[str, Any], document: Document, linked: Collecti
         "title": title,
         "map": heat_map(kpi, linked, title),
         "cells": kpi.get("cells", 0),
+        "open_cells": max(0, kpi.get("cells", 0) - closed_cells(kpi)),
         "grain": " \u00d7 ".join(kpi.get("grain", ())).replace("_", " "),
         "exceptions": exceptions,
         "error": [f"{listed(names)}: {told}." for told, names in bounds.items()],
@@ -218,7 +242,7 @@ def _checks(document: Document) -> dict[str, Any]:
             "kpi": (check.get("kpi") or "").replace("_", " "),
             "own": check.get("source") == "contract",
             "warns": check.get("otherwise") == "warn",
-            "seen": check["seen"],
+            "seen": re.sub(r"^1 rows\b", "1 row", check["seen"]),
             "success": check["success"],
         }
         for check in document["expectations"]
@@ -226,47 +250,6 @@ def _checks(document: Document) -> dict[str, Any]:
     rows.sort(key=lambda row: (row["success"], row["warns"], not row["own"]))
     failed = [row for row in rows if not row["success"]]
     return {"rows": rows, "failed": failed, "own": sum(1 for row in rows if row["own"])}
-
-
-_SILVER = {
-    "first": "silver, counted in the KPIs",
-    "latest": "silver, accepted; of each id the newest version counts",
-}
-
-
-def records(document: Document) -> dict[str, Any]:
-    """Return where every record of the topic went."""
-    balance = document["balance"]
-    rows = [
-        ("silver", _SILVER.get(document.get("keep", ""), _SILVER["first"]), "ok"),
-        ("duplicates", "duplicates, dropped", "tot"),
-        ("rejected", "rejected, in the dead-letter topic", "warn"),
-        ("late", "late, kept aside", "bad"),
-        ("unaccounted", "in no table", "bad"),
-    ]
-    return {
-        "total": grouped(balance["bronze"]),
-        "produced": grouped(balance.get("produced", balance["bronze"])),
-        "rows": [
-            {
-                "label": label,
-                "value": balance.get(key, 0),
-                "shown": grouped(balance.get(key, 0)),
-                "tone": tone,
-            }
-            for key, label, tone in rows
-            if balance.get(key) or key != "unaccounted"
-        ],
-        "sentence": _account(balance),
-    }
-
-
-def _account(balance: Mapping[str, Any]) -> str:
-    if not balance["closes"]:
-        return "The account does not close; the findings say what to do."
-    told = "Every record of the topic is in bronze, and every record of bronze is in one place."
-    again = balance.get("replayed", 0)  # absent in evidence of before there were replays
-    return f"{told} {grouped(again)} of them were dead letters that were sent again." if again else told
 
 
 def _signatures(document: Document, digest: str, context: Mapping[str, Any]) -> list[dict[str, str]]:
