@@ -441,3 +441,15 @@ def test_late_records_that_were_let_in_are_told_as_counted() -> None:
 
     assert "26 of them amended, so counted in the KPIs" in words(page(found, amendments=[amendment]))
     assert "of them amended" not in words(page(found, amendments=[{**amendment, "state": "open"}]))
+
+
+def test_a_night_after_the_switch_asks_nobody_to_sign() -> None:
+    before, after = words(page(night())), words(page(night(), switched=True))
+
+    assert "Ready to sign" in before and "may sign" in before
+    assert "Still agrees" in after and "None is needed: readers have had the stream" in after
+    assert "cutover may run" not in after and "may sign" not in after
+    assert "Not ready" in words(page(night(faults=LATE), switched=True))
+    assert "may sign" in words(page(closing(), switched=True)), (
+        "a period is closed by signatures all the same"
+    )

@@ -26,6 +26,7 @@ from slipway.domain.night import Night
 from slipway.domain.night_log import summary
 from slipway.domain.periods import Period
 from slipway.domain.revalidation import earlier
+from slipway.domain.states import State
 from slipway.domain.waivers import Waiver
 from slipway.domain.window import NO_WINDOW, Closing, observed
 from slipway.ports import Actor, Checked, Question, Reconciliation, World
@@ -53,6 +54,8 @@ def reconcile(
     aimed = target or freezing.aim(migration, as_of, world)
     with world.ledger.lock(migration.name):
         frozen = freezing.freeze(migration, aimed, world, patience, wait, period)
+        # A migration deployed before topics had ids in the ledger gets its own with the first night.
+        world.ledger.remember_topic(migration.name, frozen.cut.topic_id, by)
         prior = before(migration, frozen.cut.as_of, world) if period is None else None
         waivers = standing_waivers(migration, world)
         days = row_by_row(migration, frozen, prior, world) if period is None else period.days
@@ -298,10 +301,12 @@ def _context(
     """Return what the report shows and no digest may hold: runs, people, the wall clock."""
     newest = world.ledger.reconciliations(migration.name, 1)
     words = world.ledger.sign_offs(migration.name)
+    standing = world.ledger.standing(migration.name)
     return {
         "at": world.clock.now(),
         "by": by.name,
         "dag_run": by.dag_run,
+        "switched": standing is not None and standing.state in (State.SWITCHED, State.COMPLETED),
         "dbt_run": frozen.cut.dbt_run,
         "data_docs": checked.docs if checked else "",
         "before": newest[0].digest if newest else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -36,7 +37,7 @@ _SHOWN_ELSEWHERE = ("day_differs", "hidden_difference")
 def page(document: Document, digest: str, context: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything that the template needs."""
     failing = failing_days(document)
-    told: Headline = headline(document)
+    told = _told(document, context)
     days = [explained(document, day) for day in failing]
     passing = [explained(document, day) for day in _passing_differences(document)]
     days += [day for day in passing if day["accounts"] or day["cells"]]
@@ -77,6 +78,20 @@ def page(document: Document, digest: str, context: Mapping[str, Any]) -> dict[st
             for cause, (whose, meaning) in MEANINGS.items()
         ],
     }
+
+
+def _told(document: Document, context: Mapping[str, Any]) -> Headline:
+    """Return the headline; a night that passes asks for no signature once readers have the stream."""
+    told = headline(document)
+    if not _nobody_signs(document, context) or not document["window"]["complete"]:
+        return told
+    return replace(
+        told, title="Still agrees", step="None is needed: readers have had the stream since the switch."
+    )
+
+
+def _nobody_signs(document: Document, context: Mapping[str, Any]) -> bool:
+    return bool(context.get("switched") and document["verdict"] == "PASS" and not document.get("period"))
 
 
 def _passing_differences(document: Document) -> list[str]:
@@ -263,5 +278,7 @@ def _signatures(document: Document, digest: str, context: Mapping[str, Any]) -> 
             rows.append({"role": role, "who": word["user"], "state": state, "comment": word["comment"]})
         if not words:
             waits = "may sign" if document["verdict"] == "PASS" else "waits for PASS"
+            if _nobody_signs(document, context):
+                waits = "not asked: readers have the stream"
             rows.append({"role": role, "who": ", ".join(people), "state": waits, "comment": ""})
     return rows
