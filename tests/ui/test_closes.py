@@ -24,6 +24,7 @@ from tests.fakes.document import document
 As = Callable[[str], TestClient]
 CLOSES = "/api/migrations/flights/closes"
 PAGE = "/migrations/flights"
+PAGE_API = "/api/migrations/flights"
 
 
 @pytest.fixture
@@ -60,6 +61,23 @@ def section(page: str) -> str:
     found = re.search(r'<section class="card" id="closed-periods">.*?</section>', page, re.DOTALL)
     assert found is not None
     return found[0]
+
+
+def test_a_run_that_is_too_old_asks_nobody_to_sign(as_user: As, ready: Closing) -> None:
+    ready.control.clock.pass_(25 * 3600)
+    shown = section(as_user("ana").get(PAGE).text)
+    assert "The newest evidence is too old" in shown
+    assert "any more" in shown
+    assert "<form" not in shown
+
+
+def test_an_open_page_sees_words_on_every_period(as_user: As, ready: Closing) -> None:
+    """Two months may wait at once, and the newest run is of one of them only."""
+    other = ready.run(n=2, period="2013-02-26..2013-02-28")
+    before = as_user("ana").get(f"{PAGE_API}/mark").json()
+    ready.say("consumer", ready.control.ledger.close_runs("flights")[1].digest)
+    assert ready.control.ledger.close_runs("flights")[0].id == other.id
+    assert as_user("ana").get(f"{PAGE_API}/mark").json() != before
 
 
 def test_the_roles_close_the_period_by_the_page(as_user: As, ready: Closing) -> None:

@@ -47,6 +47,15 @@ def test_nothing_closed_is_said(ready: Closing, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == "no period has been closed\n"
 
 
+def test_a_run_that_nobody_can_sign_any_more_is_told_so(
+    ready: Closing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ready.run()
+    ready.control.clock.pass_(25 * 3600)
+    assert cli.main(["closes", "flights", WEEK]) == cli.DONE
+    assert "The newest evidence is too old; The role" in capsys.readouterr().out
+
+
 def test_a_period_is_told_with_who_signed_it_or_has_to(
     ready: Closing, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -175,6 +175,10 @@ def test_a_run_of_another_contract_or_revision_or_a_day_old_cannot_be_signed(rea
     ready.control.clock.pass_(25 * 3600)
     with pytest.raises(Permanent, match="too old"):
         ready.say("data_owner")
+    # Nobody is asked for a word that would be refused.
+    standing = ready.standing()
+    assert not standing.signable
+    assert [one.code for one in standing.missing] == ["evidence_expired", *["quorum_incomplete"] * 3]
 
 
 def test_closing_again_needs_a_new_run_and_every_word_anew(ready: Closing) -> None:

@@ -15,7 +15,7 @@ from slipway.app import observe
 from slipway.app.sign_off import UNSIGNABLE, refuse, refuse_strangers
 from slipway.domain import periods
 from slipway.domain.contract import Migration
-from slipway.domain.evidence import Digest, Verdict
+from slipway.domain.evidence import Digest
 from slipway.domain.gates import (
     Facts,
     Requester,
@@ -41,8 +41,8 @@ class PeriodStanding:
     """Where one period stands.
 
     close: what counts now, None before the first. run: a close run that waits for people, or did not pass;
-    None when the newest one was signed. missing: what its sign-offs lack. restated: values that are not what
-    was signed any more. versions: how often it was closed.
+    None when the newest one was signed. missing: what keeps it from being signed, and what its sign-offs
+    lack. restated: values that are not what was signed any more. versions: how often it was closed.
     """
 
     period: Period
@@ -55,8 +55,8 @@ class PeriodStanding:
 
     @property
     def signable(self) -> bool:
-        """True when a close run waits for people's words."""
-        return self.run is not None and self.run.verdict is Verdict.PASS
+        """True when a close run waits for people's words, and they would be taken."""
+        return self.run is not None and not any(blocker.code in UNSIGNABLE for blocker in self.missing)
 
     def to_json(self) -> dict[str, Any]:
         """Return where the period stands as plain values."""
@@ -165,7 +165,7 @@ def standings(migration: Migration, world: World) -> list[PeriodStanding]:
                 newest,
                 waiting,
                 facts,
-                tuple(quorum_blockers(facts)) if facts else (),
+                (*_unsignable(facts), *quorum_blockers(facts)) if facts else (),
                 tuple(row for row in restated.values() if newest and row.close == newest.id and row.stands),
                 len(signed),
             )
@@ -178,8 +178,7 @@ def _close(
 ) -> PeriodClose | None:
     """Return the close that the words make whole, None while one is missing."""
     # A rejection that is withdrawn may be the last word, too, and is not asked what it is withdrawn from.
-    unsignable = any(blocker.code in UNSIGNABLE for blocker in evidence_blockers(facts))
-    if unsignable or quorum_blockers(facts):
+    if _unsignable(facts) or quorum_blockers(facts):
         return None
     signed: dict[str, list[str]] = {}
     for word in words_that_stand(facts):
@@ -195,6 +194,11 @@ def _close(
         by.name,
         facts.now,
     )
+
+
+def _unsignable(facts: Facts) -> list[Blocker]:
+    """Return what is wrong with a close run that nobody can put their name to."""
+    return [blocker for blocker in evidence_blockers(facts) if blocker.code in UNSIGNABLE]
 
 
 def _facts(migration: Migration, found: Reconciliation, before: PeriodClose | None, world: World) -> Facts:

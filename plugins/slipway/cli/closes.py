@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from slipway import bootstrap
 from slipway.cli.verbs import DONE, NO, Verbs, print_json, print_table
+from slipway.domain.evidence import Verdict
 from slipway.errors import Permanent
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def _row(one: PeriodStanding) -> tuple[object, ...]:
     waits = ""
     if one.run is not None:
         waits = "; ".join(blocker.what for blocker in one.missing) or "nothing"
-        waits = waits if one.signable else f"a close run that passes (the newest is {one.run.verdict})"
+        if one.run.verdict is not Verdict.PASS:
+            waits = f"a close run that passes (the newest is {one.run.verdict})"
     return (
         one.period.name,
         one.period.first,

@@ -63,7 +63,7 @@ def views(migration: Migration, world: World, user: str) -> tuple[ClosedView, ..
 def marks(migration: Migration, world: World) -> tuple[object, ...]:
     """Return what changes whenever the page's section on closed periods would."""
     runs = world.ledger.close_runs(migration.name, 1)
-    words = world.ledger.sign_offs(migration.name, runs[0].digest) if runs else ()
+    words = world.ledger.sign_offs(migration.name)
     rows = world.ledger.restatements(migration.name)
     return len(world.ledger.closes(migration.name)), [run.id for run in runs], len(words), len(rows)
 
@@ -90,6 +90,8 @@ def _status(one: PeriodStanding) -> tuple[str, str]:
     if one.run is not None:
         if one.run.verdict is not Verdict.PASS:
             return f"close run is {one.run.verdict}", "bad" if one.run.verdict is Verdict.FAIL else "warn"
+        if not one.signable:
+            return "close run can't be signed any more", "warn"
         return ("to be closed again" if one.close else "waits for sign-offs"), "warn"
     if one.restated:
         return "closed, restated since", "warn"
