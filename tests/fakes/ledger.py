@@ -103,6 +103,10 @@ class FakeLedger(FakeCloses):
             raise Permanent(f"the lake of {migration} holds records of another topic than {topic_id}")
         self._set(migration, topic_id=topic_id)
 
+    def forget_topic(self, migration: str) -> None:
+        """Be as after the upgrade of a ledger that held no topic's id."""
+        self._set(migration, topic_id=None)
+
     def remember_revision(self, migration: str, revision: int, digest: Digest, by: Actor) -> None:
         self._known(migration)
         if self._revisions.setdefault((migration, revision), digest) != digest:

@@ -66,6 +66,14 @@ def test_a_topic_that_was_made_again_is_refused_with_both_ids(night: NightWorld)
         freeze.aim(night.sides.migration, night.as_of, night.world())
 
 
+def test_a_topic_that_the_ledger_did_not_know_is_known_from_the_first_night_on(night: NightWorld) -> None:
+    reconciled(night)
+    night.topic_id = "topic-2"
+
+    with pytest.raises(Permanent, match=r"made again: bronze holds .* topic-1"):
+        freeze.aim(night.sides.migration, night.as_of, night.world())
+
+
 def test_a_topic_that_is_made_again_behind_the_aim_is_refused(night: NightWorld) -> None:
     target = freeze.aim(night.sides.migration, night.as_of, night.world())
     night.topic_id = "topic-2"
@@ -147,6 +155,7 @@ def test_what_another_topic_was_proven_to_lack_says_nothing_of_this_one(night: N
     night.markers = {3}
     reconciled(night)
     night.topic_id = "topic-2"
+    night.ledger.forget_topic("trips")
     night.markers.clear()
 
     assert reconciled(night).verdict is Verdict.INCONCLUSIVE

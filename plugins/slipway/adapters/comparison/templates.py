@@ -183,11 +183,6 @@ def version_of(migration: Migration) -> str | None:
     return quoted(version, "duckdb") if version else None
 
 
-def zone_of(migration: Migration) -> str:
-    """Return the time zone of the business day as a literal."""
-    return text_literal(migration.zone.key)
-
-
 def _scaled(column: str, measure: CompiledMeasure) -> str:
     places = scale_of(measure)
     if measure.type == "timestamp":
