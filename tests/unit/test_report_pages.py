@@ -453,3 +453,10 @@ def test_a_night_after_the_switch_asks_nobody_to_sign() -> None:
     assert "may sign" in words(page(closing(), switched=True)), (
         "a period is closed by signatures all the same"
     )
+
+
+def test_a_week_of_squares_is_wider_than_a_phone_so_that_no_number_is_cut() -> None:
+    assert "heat roomy week" in page(night(days=7)) and "heat roomy few" in page(night(days=5))
+    phone = CSS[CSS.index("@media(max-width:720px)") : CSS.index("@media(prefers-reduced-motion")]
+    assert ".heat.week{min-width:" in phone
+    assert ".heat.week,.heat.some,.heat.many{min-width:0}" in CSS, "paper does not scroll"

@@ -63,7 +63,8 @@ def grid(
     )
     numbers = Markup("").join(_column(day, day in cancelling) for day in days)
     size = "dense" if len(rows) > _DENSE or len(days) > 24 else "roomy"
-    size += " few" if len(days) <= 7 else " some" if len(days) <= 16 else " many"
+    columns = len(days)  # on a phone the map scrolls sideways rather than cut its numbers
+    size += " few" if columns <= 5 else " week" if columns <= 7 else " some" if columns <= 16 else " many"
     return Markup(
         '<table class="heat {}"><caption class="sr">{}</caption><thead><tr><td></td>{}</tr>'
         "<tr><td></td>{}</tr></thead><tbody>{}</tbody></table>"
