@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -69,6 +70,17 @@ def test_a_run_that_is_too_old_asks_nobody_to_sign(as_user: As, ready: Closing) 
     assert "The newest evidence is too old" in shown
     assert "any more" in shown
     assert "<form" not in shown
+
+
+@pytest.mark.parametrize("route", [CLOSES, f"{PAGE_API}/sign-offs"])
+@pytest.mark.parametrize("comment", ["half \x00 a word", "half \ud800 a character"], ids=["NUL", "surrogate"])
+def test_a_comment_that_no_database_keeps_is_refused_as_such(
+    as_user: As, ready: Closing, route: str, comment: str
+) -> None:
+    body = json.dumps(word(ready, comment=comment))
+    answer = as_user("ana").post(route, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "comment"]
 
 
 def test_an_open_page_sees_words_on_every_period(as_user: As, ready: Closing) -> None:

@@ -10,6 +10,7 @@ import jinja2
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from fastapi.templating import Jinja2Templates
 
@@ -60,6 +61,12 @@ def create_app(reach: Console | None = None) -> FastAPI:
         code = 403 if isinstance(error, NotEntitled) else 503 if isinstance(error, Retryable) else 409
         retry = {"Retry-After": "2"} if code == 503 else {}
         return JSONResponse({"detail": str(error)}, code, headers=retry)
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse(request: Request, error: RequestValidationError) -> JSONResponse:
+        # Without what was sent: half a character of UTF-16 can't be sent back.
+        what = [{"loc": one["loc"], "msg": one["msg"], "type": one["type"]} for one in error.errors()]
+        return JSONResponse({"detail": jsonable_encoder(what)}, 422)
 
     def migration(name: str) -> Migration:
         known = found.migrations()

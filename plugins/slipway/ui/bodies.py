@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_STORABLE = r"^[^\x00]*$"
+"""Postgres keeps no text with a NUL in it."""
+
 
 class SignOffBody(BaseModel):
     """A person's word on one piece of evidence."""
@@ -15,7 +18,7 @@ class SignOffBody(BaseModel):
     role: Annotated[str, Field(min_length=1, max_length=100)]
     decision: Literal["approve", "reject", "withdraw"]
     evidence: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    comment: Annotated[str, Field(max_length=2000)] = ""
+    comment: Annotated[str, Field(max_length=2000, pattern=_STORABLE)] = ""
 
 
 class ResumeBody(BaseModel):
@@ -23,4 +26,4 @@ class ResumeBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Annotated[str, Field(min_length=3, max_length=2000)]
+    reason: Annotated[str, Field(min_length=3, max_length=2000, pattern=_STORABLE)]
