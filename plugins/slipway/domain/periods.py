@@ -54,19 +54,6 @@ class Period:
             begin += f" {self.first:%Y}"
         return f"{begin} to {self.last.day} {self.last:%B %Y}"
 
-    @property
-    def next(self) -> Period:
-        """The period of the same kind that begins with the day after; of days, the next ones as many."""
-        begin = self.last + _DAY
-        if _WEEK.fullmatch(self.name):
-            year, week, _ = begin.isocalendar()
-            return period(f"{year:04}-W{week:02}")
-        if _QUARTER.fullmatch(self.name):
-            return period(f"{begin.year:04}-Q{(begin.month + 2) // 3}")
-        if _MONTH.fullmatch(self.name):
-            return period(f"{begin:%Y-%m}")
-        return period(f"{begin}..{begin + (self.last - self.first)}")
-
 
 def period(name: str) -> Period:
     """Return the period of a name; Permanent says what is expected when there is none of that name."""

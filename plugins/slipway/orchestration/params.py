@@ -49,7 +49,10 @@ def parsed_instant(value: str | None, name: str) -> datetime | None:
         raise Permanent(
             f"{name} is {value!r}, which has no zone; write 2013-03-01T06:00:00-05:00 or end it with Z"
         )
-    return found.astimezone(UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError as error:
+        raise Permanent(f"{name} is {value!r}, which lies outside of the calendar in UTC") from error
 
 
 def needed_reason(params: Mapping[str, Any]) -> str:
