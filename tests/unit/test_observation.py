@@ -13,6 +13,7 @@ from slipway.cli import main
 from slipway.domain.evidence import Digest
 from slipway.domain.observation import latest
 from slipway.domain.states import State
+from slipway.errors import Permanent
 from slipway.ports import SwitchRow
 from tests.fakes.control import ANA
 from tests.fakes.observing import FIRST, KPI, Observed, quarter
@@ -247,3 +248,15 @@ def test_the_command_says_what_there_is_not(
 ) -> None:
     assert main(["report", "flights", *asked]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_evidence_is_named_by_its_first_digits_and_never_guessed(seen: Observed) -> None:
+    from slipway.cli.operations import _whole
+
+    first, second = seen.night(6), seen.night(7)
+
+    assert _whole(first[:12], "flights", seen.world) == first != second
+    with pytest.raises(Permanent, match="no evidence of flights begins with"):
+        _whole("0" * 12 if not first.startswith("0" * 12) else "1" * 12, "flights", seen.world)
+    with pytest.raises(Permanent, match="several pieces of evidence begin"):
+        _whole("", "flights", seen.world)

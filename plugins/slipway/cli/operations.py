@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import asdict
 
 from slipway import bootstrap
 from slipway.cli.verbs import DONE, NO, Verbs, print_json, print_table
 from slipway.domain.evidence import Digest
 from slipway.errors import Permanent
+from slipway.ports import World
 
 
 def add(verbs: Verbs) -> None:
@@ -19,7 +21,7 @@ def add(verbs: Verbs) -> None:
         "waivers", _waivers, "Print which differences data owners have accepted, and what became of it."
     )
     verify = verbs.add("verify", _verify, "Compute a piece of evidence again and say whether it is the same.")
-    verify.add_argument("digest", help="SHA-256 of the evidence, as printed in the report")
+    verify.add_argument("digest", help="SHA-256 of the evidence, whole or its first 12 digits")
     ledger = verbs.add("ledger", _ledger, "Look after the ledger's database.", migration=False)
     ledger.add_argument("action", choices=["upgrade"], help="upgrade: bring its schema up to date")
 
@@ -86,14 +88,32 @@ def _waivers(given: argparse.Namespace) -> int:
 def _verify(given: argparse.Namespace) -> int:
     from slipway.app.verify import verify
 
-    if len(given.digest) != 64:
-        raise Permanent(f"{given.digest!r} is not a digest; expected the 64 hexadecimal digits of the report")
-    found = verify(bootstrap.migration(given.migration), Digest(given.digest), bootstrap.world())
+    if not re.fullmatch("[0-9a-f]{12,64}", given.digest):
+        raise Permanent(
+            f"{given.digest!r} is not a digest; expected the 64 hexadecimal digits of the report,"
+            " or the first 12"
+        )
+    migration, world = bootstrap.migration(given.migration), bootstrap.world()
+    digest = given.digest if len(given.digest) == 64 else _whole(given.digest, migration.name, world)
+    found = verify(migration, Digest(digest), world)
     if given.json:
         print_json(asdict(found))
     else:
         print(found)
     return DONE if found.same else NO
+
+
+def _whole(begin: str, migration: str, world: World) -> str:
+    """Return the only digest of the ledger with such a begin: tables for people print twelve digits."""
+    rows = [
+        *world.ledger.reconciliations(migration, limit=1000),
+        *world.ledger.close_runs(migration, limit=1000),
+    ]
+    found = {row.digest for row in rows if row.digest.startswith(begin)}
+    if len(found) != 1:
+        many = "several pieces of evidence begin" if found else f"no evidence of {migration} begins"
+        raise Permanent(f"{many} with {begin}; give all 64 digits, which stand in the report")
+    return found.pop()
 
 
 def _ledger(given: argparse.Namespace) -> int:
