@@ -257,7 +257,13 @@ def test_the_smallest_bound_within_the_target_is_recommended_and_told() -> None:
     ("losses", "accepted", "recommended", "words"),
     [
         ({0: "0.1", DAY: "0.0005"}, DAY, DAY, "accept_late: 1d keeps to 0.1 %, and is what the contract has"),
-        ({0: "0.2", HOUR: "0.05", DAY: "0"}, HOUR, DAY, "the contract's 1 h, with a loss of 5 % of departed"),
+        (
+            {0: "0.2", HOUR: "0.05", DAY: "0"},
+            HOUR,
+            DAY,
+            "1 h, as the contract has it, would have lost 5 % of departed, more than the target of 0.1 %;"
+            " accept_late: 1d would have lost nothing.",
+        ),
         ({0: "0.2", DAY: "0.012"}, 0, None, "Even 24 h would have lost 1.2 % of departed, more than"),
     ],
 )

@@ -209,7 +209,10 @@ def sentence(advice: Mapping[str, Any]) -> str:
     now = f"the contract's {_span(accepted)} would have lost {_loss(by_bound[accepted])}"
     if recommended < accepted:
         return f"{told}. Days would close sooner: {now}. {basis}"
-    return f"{told}, which {now.replace(' would have lost', ', with a loss of', 1)}, does not. {basis}"
+    lost, less = _loss(by_bound[accepted]), _loss(by_bound[recommended])
+    better = f"accept_late: {spoken_span(timedelta(seconds=recommended))} would have lost {less}"
+    now = f"{_span(accepted)}, as the contract has it, would have lost {lost}"
+    return f"{now}, more than the target of {target}; {better}. {basis}"
 
 
 def percent(share: Decimal) -> str:
