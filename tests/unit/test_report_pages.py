@@ -314,6 +314,9 @@ def test_a_signed_value_that_changed_stands_with_its_reason_or_as_a_warning() ->
     assert "113 131 +18 amendment: ana: outage of the Newark feed" in text
     assert "no cause found" in text
     assert "1 signed value has changed and nothing says why" in text
+    assert "1 value has changed since February 2013 was closed." in words(
+        page(night(restatements=[restatement()]))
+    )
     restated = summary(night(restatements=[restatement()]))
     assert "restated: 2013-02 flights_daily.departed EWR, UA (stream): 113 to 131, amendment" in restated
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from slipway.domain.evidence import Cause
 from slipway.domain.figures import grouped, listed, long_day, number, short_day, signed
-from slipway.domain.periods import Period
+from slipway.domain.periods import Period, period
 from slipway.domain.plurals import counted, plural
 from slipway.domain.spans import exact_span
 
@@ -123,9 +123,9 @@ def _besides(document: Document) -> str:
     if hidden:
         told += f" {counted(hidden, 'event')} {agree(hidden)} without showing in any measure."
     if restated:
-        periods = listed(sorted({r["period"] for r in restated}))
+        closed = listed([period(name).words for name in sorted({r["period"] for r in restated})])
         verb = "has" if len(restated) == 1 else "have"
-        told += f" {counted(len(restated), 'value')} of the closed {periods} {verb} changed since."
+        told += f" {counted(len(restated), 'value')} {verb} changed since {closed} was closed."
     return told
 
 
