@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -17,10 +16,9 @@ from slipway.adapters.comparison.templates import (
     quoted_all,
     version_of,
 )
-from slipway.domain.accounting import LatenessClass, Loss, Number, lateness_bounds
+from slipway.domain.accounting import LatenessClass, Loss, lateness_bounds
 from slipway.domain.closing import midnight_sql
 from slipway.domain.contract import Migration
-from slipway.domain.exact import scaled
 from slipway.domain.lateness import EVENTS, SHOWN, Advice, Arrivals, Rung, bounds_of, rung, watched
 from slipway.domain.measures import CompiledKpi
 from slipway.domain.rendering import quoted
@@ -82,7 +80,7 @@ class ArrivalsOfEvents:
             if not part.measure.additive:
                 found += self._of_sets(kpi, part, classes)
         losses = (
-            Loss(int(bound), part.measure.name, _number(part, lost), _number(part, total))
+            Loss(int(bound), part.measure.name, part.value(lost), part.value(total))
             for bound, index, lost, total in sorted(found)
             for part in parts
             if part.index == index
@@ -174,8 +172,3 @@ def _arrivals(
                 int(together),
             )
             rungs = []
-
-
-def _number(part: MeasurePart, value: int | Decimal) -> Number:
-    whole = int(value)
-    return scaled(whole, part.places) if part.places else whole

@@ -16,12 +16,11 @@ from slipway.adapters.comparison.warehouse import Warehouse
 from slipway.domain import names
 from slipway.domain.closing import opening_day
 from slipway.domain.contract import Migration
-from slipway.domain.exact import scaled
 from slipway.domain.instants import local_text
 from slipway.domain.masking import Masking
 from slipway.domain.measures import CompiledKpi
 from slipway.domain.rendering import quoted, text_literal
-from slipway.domain.restatements import ClosedPeriod, KeptRows, Moved, Value
+from slipway.domain.restatements import ClosedPeriod, KeptRows, Moved
 from slipway.errors import Permanent
 from slipway.ports import EvidenceStore
 
@@ -128,8 +127,8 @@ class DuckDBClosedRows:
                 day=day,
                 measure=part.measure.name,
                 side=_SIDES[side],
-                was=_number(part, was),
-                now=_number(part, now),
+                was=part.value(was),
+                now=part.value(now),
             )
 
 
@@ -181,9 +180,3 @@ def _whole(kpi: CompiledKpi, closed: ClosedPeriod) -> str:
 
 def _same_grain(kpi: CompiledKpi, kept: KeptRows) -> bool:
     return tuple(part.name for part in kpi.grain) == kept.grain
-
-
-def _number(part: MeasurePart, value: int | None) -> Value:
-    if value is None or part.places == 0:
-        return None if value is None else int(value)
-    return scaled(int(value), part.places)

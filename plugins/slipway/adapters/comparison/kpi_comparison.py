@@ -29,7 +29,6 @@ from slipway.domain.accounting import (
 from slipway.domain.closing import opening_day
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cause, Digest
-from slipway.domain.exact import scaled
 from slipway.domain.instants import local_text
 from slipway.domain.measures import CompiledKpi
 from slipway.domain.rendering import quoted, text_literal
@@ -145,7 +144,7 @@ class KpiComparison:
         self._connection.execute(self._sql("moving", alike=alike))
         for template in ("touched", "walk"):
             self._connection.execute(self._sql(template))
-        used = cover(self._connection, self._sql, self._kpi, self._question, self._number)
+        used = cover(self._connection, self._sql, self._kpi, self._question, self._value)
         return ComparedKpi(
             days=self._days(),
             causes=self._causes(),
@@ -171,7 +170,7 @@ class KpiComparison:
 
     def _day(self, day: date, measure: int, *values: int) -> DayTotal:
         cells, tolerated, beyond, engine, batch, recomputed, stream, waived, close = values
-        number = partial(self._number, measure)
+        number = partial(self._value, measure)
         return DayTotal(
             *(day, self._name(measure), cells, tolerated, beyond, engine),
             *(number(batch), number(recomputed), number(stream)),
@@ -185,8 +184,8 @@ class KpiComparison:
                 day,
                 self._name(measure),
                 Cause(cause),
-                self._number(measure, net),
-                self._number(measure, gross),
+                self._value(measure, net),
+                self._value(measure, gross),
             )
             for day, measure, cause, net, gross in self._rows("cause_totals")
         )
@@ -201,15 +200,15 @@ class KpiComparison:
                     cell=self._cell(row),
                     day=day,
                     measure=self._name(measure),
-                    batch=self._number(measure, batch),
-                    recomputed=self._number(measure, recomputed),
-                    stream=self._number(measure, stream),
+                    batch=self._value(measure, batch),
+                    recomputed=self._value(measure, recomputed),
+                    stream=self._value(measure, stream),
                     beyond=beyond,
                     shares={
-                        Cause(cause): self._number(measure, share)
+                        Cause(cause): self._value(measure, share)
                         for cause, share in sorted((shares or {}).items())
                     },
-                    remainder=self._number(measure, remainder),
+                    remainder=self._value(measure, remainder),
                 )
             )
         return tuple(listed)
@@ -253,8 +252,5 @@ class KpiComparison:
     def _name(self, index: int) -> str:
         return self._kpi.measures[index].name
 
-    def _number(self, index: int, value: int | None) -> Number:
-        places = self._sql.measures[index].places
-        if value is None or places == 0:
-            return value
-        return scaled(value, places)
+    def _value(self, index: int, whole: int | None) -> Number:
+        return self._sql.measures[index].value(whole)

@@ -14,6 +14,7 @@ import jinja2
 from slipway.domain.accounting import (
     LARGEST_DOUBLE,
     STEPS,
+    Number,
     compared_columns,
     scale_of,
     step_of_column,
@@ -21,6 +22,7 @@ from slipway.domain.accounting import (
 from slipway.domain.cells import Where
 from slipway.domain.contract import Migration
 from slipway.domain.evidence import Cause
+from slipway.domain.exact import scaled
 from slipway.domain.measures import Bound, CompiledKpi, CompiledMeasure, Tolerance
 from slipway.domain.rendering import quoted, sql_type, text_literal
 
@@ -48,6 +50,12 @@ class MeasurePart:
     zero: str
     places: int
     measure: CompiledMeasure
+
+    def value(self, whole: int | Decimal | None) -> Number:
+        """Return what a whole number stands for in this measure; None for the value of nothing."""
+        if whole is None or not self.places:
+            return None if whole is None else int(whole)
+        return scaled(int(whole), self.places)
 
     def off(self, left: str, right: str, grain: Sequence[GrainPart] = ()) -> str:
         """Return the condition that two values differ by more than the cell's tolerance allows."""
