@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from psycopg import errors, sql
+from psycopg import sql
 
+from slipway.adapters.warehouse_transactions import Connection, transaction
 from slipway.domain import names
 from slipway.domain.contract import Migration
 from slipway.domain.measures import CompiledKpi
-from slipway.errors import Permanent, Retryable
 from slipway.faults import fail_at
 from slipway.ports import AmendedEvent, Amendment, Writers
 
 _SQL = Path(__file__).parents[3] / "include" / "sql" / "amend"
 _INSTALL_LOCK = 0x51_A3_E4
-_LOCK_TIMEOUT = "10s"
-
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class PostgresAmendments:
@@ -167,28 +163,8 @@ class PostgresAmendments:
             places = names.side_events(migration.name, amendment.revision, amendment.id)
             connection.execute(sql.SQL("DROP TABLE IF EXISTS side.{}").format(sql.Identifier(places)))
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        where = f"{self._server.get('host')}:{self._server.get('port')}"
-        try:
-            with psycopg.connect(
-                **self._server,  # type: ignore[arg-type]
-                connect_timeout=5,
-                application_name="slipway amend",
-                options=f"-c lock_timeout={_LOCK_TIMEOUT} -c timezone=UTC",
-            ) as connection:
-                yield connection
-        except (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure) as error:
-            raise Retryable(f"somebody else holds a lock in the warehouse: {error}; try again") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise Retryable(
-                f"the warehouse at {where} can't be reached: {str(error).strip()}; "
-                "check the connection slipway_warehouse and its Postgres"
-            ) from error
-        except errors.UndefinedTable as error:
-            raise Permanent(
-                f"the warehouse lacks a table: {error.diag.message_primary}; deploy the migration first"
-            ) from error
+    def _transaction(self) -> AbstractContextManager[Connection]:
+        return transaction(self._server, "slipway amend")
 
 
 def _applied(connection: Connection, migration: str, amendment_id: int) -> int | None:

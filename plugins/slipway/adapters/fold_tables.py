@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
-import psycopg
-from psycopg import errors, sql
+from psycopg import sql
 
+from slipway.adapters.warehouse_transactions import Connection, transaction
 from slipway.domain import names
 from slipway.domain.contract import Migration
-from slipway.errors import Permanent, Retryable
 from slipway.ports import Question, Writers
 
 _SQL = Path(__file__).parents[3] / "include" / "sql" / "fold"
-_LOCK_TIMEOUT = "10s"
-
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class FoldTables:
@@ -86,28 +81,8 @@ class FoldTables:
             for table, _ in _found(connection, migration):
                 connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("side", table)))
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        where = f"{self._server.get('host')}:{self._server.get('port')}"
-        try:
-            with psycopg.connect(
-                **self._server,  # type: ignore[arg-type]
-                connect_timeout=5,
-                application_name="slipway fold",
-                options=f"-c lock_timeout={_LOCK_TIMEOUT} -c timezone=UTC",
-            ) as connection:
-                yield connection
-        except (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure) as error:
-            raise Retryable(f"somebody else holds a lock in the warehouse: {error}; try again") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise Retryable(
-                f"the warehouse at {where} can't be reached: {str(error).strip()}; "
-                "check the connection slipway_warehouse and its Postgres"
-            ) from error
-        except errors.UndefinedTable as error:
-            raise Permanent(
-                f"the warehouse lacks a table: {error.diag.message_primary}; deploy the migration first"
-            ) from error
+    def _transaction(self) -> AbstractContextManager[Connection]:
+        return transaction(self._server, "slipway fold")
 
 
 def _found(connection: Connection, migration: str) -> Sequence[tuple[str, str]]:
